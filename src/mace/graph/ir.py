@@ -1,0 +1,168 @@
+"""The graph: named values, nodes that compute them, constants. Plain data; passes turn one graph into another.
+
+Operators are ONNX operators and always mean what the newest opset says they mean (``convert`` rewrites older forms);
+``domain`` tells ONNX's own (``""``) from others. Two operators are ours, made by passes, in domain ``"mace"``:
+
+- ``Pointwise``: attribute ``expr`` (an :class:`~mace.graph.expr.Expr`) over all inputs, with numpy broadcasting;
+- ``Reorder``: copies a value between memory layouts (only planned graphs hold it).
+
+Conv, ConvTranspose, MatMul and Gemm may carry an attribute ``tail``, an expression applied where the result is stored:
+its operand 0 is the result, operands 1… are the node's last ``tail.arity - 1`` inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, Union
+
+from mace.graph.expr import Expr
+from mace.tensor import Array, TensorType
+
+Attr: TypeAlias = Union[int, float, str, bytes, Array, Expr, "Graph", tuple["Attr", ...]]
+"""An attribute's value; lists are tuples, tensors are numpy arrays."""
+
+MACE_DOMAIN = "mace"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator application. An empty name among ``inputs`` or ``outputs`` is an optional one left out."""
+
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Attr] = field(default_factory=dict)
+    name: str = ""
+    domain: str = ""
+
+    def with_(self, **changes: object) -> Node:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def input(self, index: int) -> str:
+        """Name of the input at ``index``, empty when it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+    def int(self, name: str, default: int) -> int:
+        value = self.attrs.get(name, default)
+        if not isinstance(value, int):
+            raise TypeError(f"attribute {name} of {self.op} is no integer")
+        return value
+
+    def float(self, name: str, default: float) -> float:
+        value = self.attrs.get(name, default)
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"attribute {name} of {self.op} is no number")
+        return float(value)
+
+    def str(self, name: str, default: str) -> str:
+        value = self.attrs.get(name, default)
+        if isinstance(value, bytes):
+            return value.decode()
+        if not isinstance(value, str):
+            raise TypeError(f"attribute {name} of {self.op} is no text")
+        return value
+
+    def ints(self, name: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        value = self.attrs.get(name, default)
+        if not isinstance(value, tuple):
+            raise TypeError(f"attribute {name} of {self.op} is no list")
+        return tuple(int(v) for v in value)  # type: ignore[arg-type, call-overload]
+
+    @property
+    def tail(self) -> Expr | None:
+        """The expression applied where the result is stored, if one was fused into this node."""
+        value = self.attrs.get("tail")
+        return value if isinstance(value, Expr) else None
+
+    @property
+    def tail_inputs(self) -> tuple[str, ...]:
+        """The inputs that belong to the tail (its operands 1…)."""
+        tail = self.tail
+        return self.inputs[len(self.inputs) - (tail.arity - 1) :] if tail else ()
+
+    @property
+    def main_inputs(self) -> tuple[str, ...]:
+        """The inputs of the operator itself, without those of the tail."""
+        return self.inputs[: len(self.inputs) - len(self.tail_inputs)]
+
+    def subgraphs(self) -> Iterator[Graph]:
+        """The graphs held by attributes (bodies of If, Loop, Scan)."""
+        for value in self.attrs.values():
+            if isinstance(value, Graph):
+                yield value
+
+    def reads(self) -> Iterator[str]:
+        """Every outer value this node needs, those captured by its subgraphs included."""
+        yield from (i for i in self.inputs if i)
+        for graph in self.subgraphs():
+            yield from graph.captured()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Nodes in topological order over named values. Treat as immutable: passes build new graphs.
+
+    ``inputs`` maps each graph input to its type; ``types`` holds what is known of every other value
+    (constants included); ``constants`` maps names to arrays; ``opset`` is the ONNX opset the operators mean.
+    """
+
+    name: str
+    inputs: Mapping[str, TensorType]
+    outputs: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, Array]
+    types: Mapping[str, TensorType]
+    opset: int
+
+    def with_(self, **changes: object) -> Graph:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def type_of(self, name: str) -> TensorType | None:
+        """What is known of a value's type."""
+        if name in self.inputs:
+            return self.inputs[name]
+        known = self.types.get(name)
+        if known is None and name in self.constants:
+            from mace.tensor import DType
+
+            array = self.constants[name]
+            return TensorType(DType.of(array.dtype), array.shape)
+        return known
+
+    def producers(self) -> dict[str, Node]:
+        """Value name → the node that computes it."""
+        return {o: n for n in self.nodes for o in n.outputs if o}
+
+    def consumers(self) -> dict[str, list[Node]]:
+        """Value name → the nodes that read it, once per node; graph outputs are not counted."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.reads()):
+                found.setdefault(name, []).append(node)
+        return found
+
+    def captured(self) -> Iterator[str]:
+        """Names this graph reads but does not define (a subgraph's view of its surroundings)."""
+        defined = {*self.inputs, *self.constants}
+        for node in self.nodes:
+            yield from (r for r in node.reads() if r not in defined)
+            defined.update(node.outputs)
+        yield from (o for o in self.outputs if o not in defined)
+
+    def names(self) -> set[str]:
+        """Every value name in use."""
+        return {*self.inputs, *self.constants, *self.outputs, *(v for n in self.nodes for v in (*n.inputs, *n.outputs))}
+
+
+def fresh_name(stem: str, taken: Iterable[str]) -> str:
+    """A value name not in ``taken``, made from ``stem``."""
+    used = taken if isinstance(taken, (set, frozenset, dict)) else set(taken)
+    if stem not in used:
+        return stem
+    i = 1
+    while f"{stem}_{i}" in used:
+        i += 1
+    return f"{stem}_{i}"
