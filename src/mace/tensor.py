@@ -92,6 +92,15 @@ class DType(StrEnum):
             raise TypeError(f"numpy type {dt} has no tensor type") from None
 
 
+    @classmethod
+    def from_onnx(cls, code: int) -> DType:
+        """The element type with this number in ONNX's ``TensorProto.DataType``. Raises ``TypeError`` for other numbers."""
+        try:
+            return _FROM_ONNX[code]
+        except KeyError:
+            raise TypeError(f"ONNX element type {code} is not known here") from None
+
+
 _ML_DTYPES = {
     DType.BFLOAT16: "bfloat16",
     DType.FLOAT8E4M3FN: "float8_e4m3fn",
@@ -121,6 +130,18 @@ _OPENCL = {
     DType.UINT64: "ulong",
     DType.BOOL: "uchar",
 }
+
+_FROM_ONNX = dict(
+    enumerate(
+        (
+            DType.FLOAT32, DType.UINT8, DType.INT8, DType.UINT16, DType.INT16, DType.INT32, DType.INT64, DType.STRING,
+            DType.BOOL, DType.FLOAT16, DType.FLOAT64, DType.UINT32, DType.UINT64, DType.COMPLEX64, DType.COMPLEX128,
+            DType.BFLOAT16, DType.FLOAT8E4M3FN, DType.FLOAT8E4M3FNUZ, DType.FLOAT8E5M2, DType.FLOAT8E5M2FNUZ,
+            DType.UINT4, DType.INT4, DType.FLOAT4E2M1, DType.FLOAT8E8M0, DType.UINT2, DType.INT2,
+        ),
+        start=1,
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
