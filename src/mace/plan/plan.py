@@ -1,0 +1,120 @@
+"""The plan: everything a run does, as plain data that any language could play.
+
+A plan knows no OpenCL object and no graph. It lists the kernels to have, the steps to take in order, and where every
+tensor lies: in the arena, in the blob of packed constants, or (strings, sequences, shapes known only at run time) on the
+host under a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from mace.tensor import DType, TensorType
+
+PLAN_VERSION = 1
+
+Pool = Literal["arena", "constants"]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A range of bytes in the arena or in the blob of constants."""
+
+    pool: Pool
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalArg:
+    """A kernel argument in local memory."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarArg:
+    """A kernel argument passed by value."""
+
+    value: int | float
+    dtype: DType
+
+
+LaunchArg: TypeAlias = Region | LocalArg | ScalarArg
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One kernel launch. ``kernel`` indexes ``Plan.kernels``; ``node`` and ``op`` say what it came from."""
+
+    kernel: int
+    args: tuple[LaunchArg, ...]
+    global_size: tuple[int, ...]
+    local_size: tuple[int, ...] | None
+    node: str
+    op: str
+    flops: int
+    nbytes: int
+    tuning_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a whole tensor is: a region with its type, or a host value by name (``region`` None)."""
+
+    name: str
+    type: TensorType | None
+    region: Region | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostStep:
+    """A node run by the reference operators between launches. ``node`` is its serialised form (``graph/serialise.py``)."""
+
+    node: dict[str, Any]
+    inputs: tuple[Place | None, ...]
+    outputs: tuple[Place | None, ...]
+    touches_float: bool
+
+
+Step: TypeAlias = Launch | HostStep
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSpec:
+    """A kernel the plan needs: unique name, and the program unit that holds it."""
+
+    name: str
+    template: str
+    unit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does. Sizes in bytes. ``units`` are the keys (SHA-256 of source and options) of the programs to have."""
+
+    inputs: tuple[Place, ...]
+    outputs: tuple[Place, ...]
+    steps: tuple[Step, ...]
+    kernels: tuple[KernelSpec, ...]
+    units: tuple[str, ...]
+    build_options: str
+    arena_bytes: int
+    peak_live_bytes: int
+    constants_key: str
+    constants_bytes: int
+    host_values: Mapping[str, Any] = field(default_factory=dict)
+    """Constants that only host steps can hold (text), by name, as ``graph.serialise.array_to_json`` writes them."""
+    rest: bool = False
+    """Whether some of the model waits for shapes that only this plan's outputs will tell."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Launch))
+
+    @property
+    def host_steps(self) -> tuple[HostStep, ...]:
+        return tuple(s for s in self.steps if isinstance(s, HostStep))

@@ -1,0 +1,295 @@
+"""Graph + device traits + tunings → plan, kernel sources and packed constants. No OpenCL in here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mace.device import DeviceTraits
+from mace.graph.ir import Graph, Node
+from mace.graph.serialise import array_to_json, node_to_json
+from mace.ops.lowering import Constant, KernelCall, Layout, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
+from mace.ops.packing import pack
+from mace.ops.registry import find
+from mace.plan.arena import Lifetime, peak_live, place
+from mace.plan.layout import LaidOut, assign_layouts
+from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
+from mace.plan.source import Instance, instance_of, program_key, program_text, split_units
+from mace.plan.split import is_static, split_ready
+from mace.tensor import Array, DType, TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """Settings that change a plan. ``block`` is the width of channel blocks (None: the device's vector width; 0: none);
+    ``units`` the number of programs the kernels are shared among; ``winograd`` 0 refuses it, 2 or 4 names the largest tile.
+    """
+
+    block: int | None = None
+    units: int = 2
+    winograd: int = 4
+    generic: bool = False
+    """Only general variants: what a library that cannot specialise would run (for comparison)."""
+    build_options: str = "-cl-std=CL1.2 -cl-mad-enable"
+
+    def lowering_options(self) -> dict[str, int | str]:
+        return {"winograd": self.winograd, "generic": int(self.generic)}
+
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan and what has to be made for it. ``sources`` is parallel to ``plan.units``."""
+
+    plan: Plan
+    sources: tuple[str, ...]
+    constants: Array
+    rest: Graph | None
+
+
+@dataclass(slots=True)
+class _Blob:
+    """Constants packed one after the other; equal requests share bytes."""
+
+    alignment: int
+    arrays: Mapping[str, Array]
+    parts: list[Array] = field(default_factory=list)
+    size: int = 0
+    known: dict[Constant, Region] = field(default_factory=dict)
+
+    def add(self, request: Constant) -> Region:
+        if request not in self.known:
+            packed = pack(request, self.arrays)
+            raw = packed.reshape(-1).view(np.uint8)
+            padded = -(-max(raw.size, 1) // self.alignment) * self.alignment
+            self.parts.append(raw)
+            if padded > raw.size:
+                self.parts.append(np.zeros(padded - raw.size, np.uint8))
+            self.known[request] = Region("constants", self.size, max(raw.size, 1))
+            self.size += padded
+        return self.known[request]
+
+    def bytes(self) -> Array:
+        return np.concatenate(self.parts) if self.parts else np.zeros(0, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A node with the launches it became, or none when it is a host step."""
+
+    node: Node
+    calls: tuple[KernelCall, ...] | None
+
+
+class _Planner:
+    def __init__(self, graph: Graph, laid: LaidOut, context: LowerContext, options: PlanOptions) -> None:
+        self.graph, self.laid, self.context, self.options = graph, laid, context, options
+        self.alignment = max(context.device.alignment, 64)
+        self.blob = _Blob(self.alignment, graph.constants)
+        self.alias: dict[str, str] = {}
+        self.host_values: dict[str, Any] = {}
+        self.instances: dict[str, Instance] = {}
+
+    # ---- what each node becomes -------------------------------------------------------------------------------------
+    def lower(self) -> list[_Work]:
+        work = []
+        for node in self.laid.nodes:
+            record = find(node.op, node.domain)
+            if record and self._is_reinterpretation(node, record.metadata_only):
+                self.alias[node.outputs[0]] = node.inputs[0]
+                continue
+            calls = record.lower(node, self.context) if record and self._can_lower(node) else None
+            if calls is not None and all(self._is_empty(o) for o in node.outputs if o):
+                continue
+            work.append(_Work(node, None if calls is None else tuple(calls)))
+        return work
+
+    def _is_empty(self, value: str) -> bool:
+        return self.laid.types[value].size == 0
+
+    def _is_reinterpretation(self, node: Node, metadata_only: bool) -> bool:
+        """Whether the output is the input's bytes under another shape or an equivalent layout."""
+        source, target = node.inputs[0] if node.inputs else "", node.outputs[0]
+        if not self._on_device(source) or not self._on_device(target) or source in self.graph.constants:
+            return False
+        if node.op == "Reorder":
+            block = max(self.context.layout(source).block, self.context.layout(target).block)
+            dims = self.context.dims(source)
+            return bool(block) and dims[1] % block == 0 and int(np.prod(dims[2:])) == 1
+        return metadata_only and self.context.layout(source).is_plain
+
+    def _on_device(self, value: str) -> bool:
+        known = self.laid.types.get(value)
+        return known is not None and known.is_static and known.dtype.opencl is not None
+
+    def _can_lower(self, node: Node) -> bool:
+        return all(self._on_device(v) or v in self.graph.constants for v in (*node.reads(), *(o for o in node.outputs if o)))
+
+    # ---- where everything lies --------------------------------------------------------------------------------------
+    def root(self, value: str) -> str:
+        while value in self.alias:
+            value = self.alias[value]
+        return value
+
+    def nbytes(self, value: str) -> int:
+        known = self.laid.types[value]
+        layout: Layout = self.context.layout(value)
+        return max(layout.elements(known.dims) * known.dtype.itemsize, 1)
+
+    def lifetimes(self, work: list[_Work]) -> dict[str, Lifetime]:
+        """Lifetimes in steps; scratch memory is named ``node/scratch`` and lives for its node."""
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+
+        def touch(value: str, step: int) -> None:
+            if value in self.graph.constants or not self._on_device(value):
+                return
+            root = self.root(value)
+            first.setdefault(root, step)
+            last[root] = max(last.get(root, step), step)
+            sizes[root] = max(sizes.get(root, 0), self.nbytes(value))
+
+        for value in self.graph.inputs:
+            touch(value, 0)
+        step = 0
+        for item in work:
+            count = max(1, len(item.calls or ()))
+            for value in (*item.node.reads(), *(o for o in item.node.outputs if o)):
+                touch(value, step)
+                touch(value, step + count - 1)
+            for call in item.calls or ():
+                for arg in call.args:
+                    if isinstance(arg, Scratch):
+                        name = self._scratch(item.node, arg)
+                        first[name], last[name], sizes[name] = step, step + count - 1, arg.nbytes
+            step += count
+        for value in self.laid.outputs.values():
+            touch(value, step)
+        return {n: Lifetime(sizes[n], first[n], last[n]) for n in first}
+
+    @staticmethod
+    def _scratch(node: Node, arg: Scratch) -> str:
+        return f"{node.outputs[0]}\0{arg.name}"
+
+    def region(self, value: str, offsets: Mapping[str, int]) -> Region | None:
+        """The bytes of a value, or None for one that only the host can hold."""
+        if value in self.graph.constants:
+            array = self.graph.constants[value]
+            if DType.of(array.dtype) is DType.STRING:
+                self.host_values[value] = array_to_json(array)
+                return None
+            return self.blob.add(Constant((value,)))
+        if not self._on_device(value):
+            return None
+        return Region("arena", offsets[self.root(value)], self.nbytes(value))
+
+    def place(self, name: str, value: str, offsets: Mapping[str, int]) -> Place:
+        return Place(name, self.laid.types.get(value) or self.graph.type_of(value), self.region(value, offsets))
+
+    # ---- the steps --------------------------------------------------------------------------------------------------
+    def argument(self, node: Node, arg: object, offsets: Mapping[str, int]) -> LaunchArg:
+        match arg:
+            case Read(value) | Write(value):
+                region = self.region(value, offsets)
+                if region is None:
+                    raise ValueError(f"{node.op} {node.name}: {value} has no place on the device")
+                return region
+            case Constant():
+                return self.blob.add(arg)
+            case Scratch():
+                return Region("arena", offsets[self._scratch(node, arg)], arg.nbytes)
+            case Local(nbytes):
+                return LocalArg(nbytes)
+            case Scalar(value, dtype):
+                return ScalarArg(value, dtype)
+            case _:
+                raise TypeError(f"{node.op}: {arg!r} is no kernel argument")
+
+    def launch(self, node: Node, call: KernelCall, offsets: Mapping[str, int]) -> tuple[Instance, Launch]:
+        instance = instance_of(call)
+        args = tuple(self.argument(node, a, offsets) for a in call.args)
+        nbytes = sum(a.nbytes for a in args if isinstance(a, Region))
+        name = node.name or node.outputs[0]
+        launch = Launch(0, args, call.global_size, call.local_size, name, node.op, call.flops, nbytes, call.tuning_key)
+        return instance, launch
+
+    def host_step(self, node: Node, offsets: Mapping[str, int]) -> HostStep:
+        captured = [r for r in dict.fromkeys(node.reads()) if r not in node.inputs]
+        inputs = tuple(self.place(v, v, offsets) if v else None for v in (*node.inputs, *captured))
+        outputs = tuple(self.place(v, v, offsets) if v else None for v in node.outputs)
+        floats = any(p and p.type and p.type.dtype.is_float and p.type.shape != () for p in (*inputs, *outputs))
+        return HostStep(node_to_json(node), inputs, outputs, floats)
+
+    def plan(self) -> tuple[Plan, tuple[str, ...], Array]:
+        work = self.lower()
+        lifetimes = self.lifetimes(work)
+        offsets, arena = place(lifetimes, self.alignment)
+        drafts: list[tuple[Instance | None, Step]] = []
+        for item in work:
+            if item.calls is None:
+                drafts.append((None, self.host_step(item.node, offsets)))
+            else:
+                drafts.extend(self.launch(item.node, call, offsets) for call in item.calls)
+        inputs = tuple(self.place(v, v, offsets) for v in self.graph.inputs)
+        outputs = tuple(self.place(o, v, offsets) for o, v in self.laid.outputs.items())
+
+        instances = {i.name: i for i, _ in drafts if i is not None}
+        units = split_units(instances.values(), self.options.units)
+        sources = tuple(program_text(u) for u in units)
+        kernels = tuple(KernelSpec(i.name, i.template, n) for n, unit in enumerate(units) for i in unit)
+        index = {k.name: n for n, k in enumerate(kernels)}
+        blob = self.blob.bytes()
+        plan = Plan(
+            inputs=inputs,
+            outputs=outputs,
+            steps=tuple(_numbered(step, index, instance) for instance, step in drafts),
+            kernels=kernels,
+            units=tuple(program_key(s, self.options.build_options) for s in sources),
+            build_options=self.options.build_options,
+            arena_bytes=arena,
+            peak_live_bytes=peak_live(tuple(lifetimes.values())),
+            constants_key=hashlib.sha256(blob.data).hexdigest(),
+            constants_bytes=blob.size,
+            host_values=self.host_values,
+        )
+        return plan, sources, blob
+
+
+def _numbered(step: Step, index: Mapping[str, int], instance: Instance | None) -> Step:
+    if instance is None or not isinstance(step, Launch):
+        return step
+    return replace(step, kernel=index[instance.name])
+
+
+def static_types(graph: Graph) -> dict[str, TensorType]:
+    """Types of all values that are known to the last number."""
+    names = graph.names()
+    return {n: t for n in names if is_static(graph, n) and (t := graph.type_of(n)) is not None}
+
+
+def make_plan(
+    graph: Graph, device: DeviceTraits, tunings: Tunings | None = None, options: PlanOptions | None = None
+) -> Planned:
+    """Plan a bound graph for a device.
+
+    Returns the plan, the source of each of its program units, the bytes of its constants, and the part of the graph that
+    waits for shapes which only this plan's outputs will tell. Raises ``UnsupportedOperatorError`` for nodes nobody can run.
+    """
+    options = options or PlanOptions()
+    split = split_ready(graph)
+    ready = split.ready
+    context = LowerContext(static_types(ready), ready.constants, {}, device, tunings, options.lowering_options())
+    block = device.vector_width if options.block is None else options.block
+    laid = assign_layouts(ready, context, 0 if options.generic else block)
+    context = LowerContext(laid.types, ready.constants, laid.layouts, device, tunings, options.lowering_options())
+    plan, sources, constants = _Planner(ready, laid, context, options).plan()
+    if split.rest is not None:
+        plan = replace(plan, rest=True)
+    return Planned(plan, sources, constants, split.rest)
