@@ -94,7 +94,7 @@ class DType(StrEnum):
 
     @classmethod
     def from_onnx(cls, code: int) -> DType:
-        """The element type with this number in ONNX's ``TensorProto.DataType``. Raises ``TypeError`` for other numbers."""
+        """The element type with this number in ONNX's ``TensorProto.DataType``. Raises ``TypeError`` for others."""
         try:
             return _FROM_ONNX[code]
         except KeyError:

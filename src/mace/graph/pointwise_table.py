@@ -1,8 +1,8 @@
 """Which ONNX operators work element by element, how many operands they take, and the element type of their result.
 
 The fusing passes and the lowering of single nodes both read this table. An entry says nothing of shapes: operands
-broadcast as numpy does, except for the quantisation parameters of QuantizeLinear and DequantizeLinear, which lie along an
-axis and make an expression only where they are single numbers.
+broadcast as numpy does, except for the quantisation parameters of QuantizeLinear and DequantizeLinear, which lie
+along an axis and make an expression only where they are single numbers.
 """
 
 from __future__ import annotations
@@ -27,13 +27,17 @@ class PointwiseRule:
     result: Result = "first"
 
 
-_UNARY: Final = (
-    "Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish "
-    "Identity LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt "
-    "Swish Tan Tanh ThresholdedRelu"
-).split()
-_BINARY: Final = "Add BitShift BitwiseAnd BitwiseOr BitwiseXor Div Mod Mul PRelu Pow Sub".split()
-_TO_BOOL: Final = "And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor".split()
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_UNARY: Final = _names(
+    """Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish
+    Identity LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt
+    Swish Tan Tanh ThresholdedRelu"""
+)
+_BINARY: Final = _names("Add BitShift BitwiseAnd BitwiseOr BitwiseXor Div Mod Mul PRelu Pow Sub")
+_TO_BOOL: Final = _names("And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor")
 
 POINTWISE: Final[dict[str, PointwiseRule]] = {
     **{op: PointwiseRule(1, 1) for op in _UNARY},
@@ -52,9 +56,11 @@ POINTWISE: Final[dict[str, PointwiseRule]] = {
 }
 
 TAIL_OPS: Final = frozenset(
-    "Abs Add Ceil Celu Clip Cos Div Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Max Mean Min Mish Mul "
-    "Neg PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Swish Tanh "
-    "ThresholdedRelu".split()
+    _names(
+        """Abs Add Ceil Celu Clip Cos Div Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Max Mean Min
+        Mish Mul Neg PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Swish Tanh
+        ThresholdedRelu"""
+    )
 )
 """Operators a contraction can apply to its result in the store: float in, the same float out."""
 
