@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyopencl as cl
+
 from mace.device import DeviceTraits
 from mace.graph.ir import Attr, Node
 from mace.ops.lowering import PLAIN, Constant, KernelCall, Layout, Local, LowerContext, Read, Scalar, Scratch, Write
@@ -198,7 +199,9 @@ def from_blocked(flat: Array, dims: tuple[int, ...], block: int) -> Array:
     return parts.reshape(n, blocks * block, *spatial)[:, :c]
 
 
-def reference(op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any] | None = None, outputs: int = 1) -> list[Array]:
+def reference(
+    op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any] | None = None, outputs: int = 1
+) -> list[Array]:
     """What onnx's reference evaluator answers for one node of the newest opset."""
     import onnx
     from onnx import helper
