@@ -150,11 +150,14 @@ class TensorType:
 
     dtype: DType
     shape: tuple[Dim, ...] | None
+    container: str = ""
+    """What the tensor is wrapped in, outermost word first: empty for a tensor itself, ``"sequence"``, ``"optional"``,
+    ``"optional sequence"``. A wrapped value only ever lives on the host, as a list or None."""
 
     @property
     def is_static(self) -> bool:
-        """Whether every extent is a number."""
-        return self.shape is not None and all(isinstance(d, int) for d in self.shape)
+        """Whether this is a tensor and every extent is a number."""
+        return not self.container and self.shape is not None and all(isinstance(d, int) for d in self.shape)
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -182,6 +185,24 @@ class TensorType:
         return self.size * self.dtype.itemsize
 
     def __str__(self) -> str:
-        if self.shape is None:
-            return f"{self.dtype}[...]"
-        return f"{self.dtype}[{'x'.join('?' if d is None else str(d) for d in self.shape)}]"
+        shape = "..." if self.shape is None else "x".join("?" if d is None else str(d) for d in self.shape)
+        return f"{self.container} {self.dtype}[{shape}]".lstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class MaceTensor:
+    """A tensor handed to or taken from an engine: its data, and the order of its dimensions as MACE names it.
+
+    ``data_format`` is ``"NCHW"``, ``"NHWC"`` or ``"NONE"`` and is information only: mace never transposes behind one's back.
+    """
+
+    data: Array
+    data_format: str = "NONE"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> DType:
+        return DType.of(self.data.dtype)
