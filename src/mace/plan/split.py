@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mace.graph.ir import Graph, Node
 from mace.ops.registry import find
-from mace.plan.parameters import parameter_inputs
+from mace.graph.parameters import parameter_inputs
 from mace.tensor import DType, TensorType
 
 

@@ -1,0 +1,70 @@
+"""Checks what a caller feeds to a model and brings it to the type that the device reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mace.errors import InputError
+from mace.tensor import Array, DType, MaceTensor, TensorType
+
+
+def check_feeds(expected: Mapping[str, TensorType], feeds: Mapping[str, Any]) -> dict[str, Any]:
+    """The fed arrays, contiguous and in the model's order.
+
+    Accepts arrays, :class:`~mace.tensor.MaceTensor`, and whatever numpy makes an array of. An array of another element
+    type is refused, not converted, except Python numbers and lists. Raises ``InputError`` naming the input, what it was and
+    what the model expects; symbolic dimensions take any extent, the same one wherever the name stands.
+    """
+    unknown = [n for n in feeds if n not in expected]
+    missing = [n for n in expected if n not in feeds]
+    if unknown or missing:
+        wanted = ", ".join(f"{n}: {t}" for n, t in expected.items())
+        what = [*(f"unknown input '{n}'" for n in unknown), *(f"missing input '{n}'" for n in missing)]
+        raise InputError(f"{'; '.join(what)}. The model's inputs are {wanted}")
+    extents: dict[str, tuple[int, str]] = {}
+    return {name: _checked(name, t, feeds[name], extents) for name, t in expected.items()}
+
+
+def _checked(name: str, expected: TensorType, value: Any, extents: dict[str, tuple[int, str]]) -> Any:
+    if isinstance(value, MaceTensor):
+        value = value.data
+    if value is None or (isinstance(value, list) and value and isinstance(value[0], np.ndarray)):
+        return value  # an optional left out, or a sequence of tensors
+    array = _as_array(name, expected, value)
+    _check_shape(name, expected, array, extents)
+    return array
+
+
+def _as_array(name: str, expected: TensorType, value: Any) -> Array:
+    if not isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, "__array__"):
+        try:
+            return np.ascontiguousarray(np.asarray(value, dtype=expected.dtype.numpy))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"input '{name}': {type(value).__name__} makes no {expected.dtype} tensor: {error}") from error
+    array = np.asarray(value)
+    try:
+        dtype = DType.of(array.dtype)
+    except TypeError as error:
+        raise InputError(f"input '{name}': {error}; the model expects {expected}") from error
+    if dtype is not expected.dtype:
+        raise InputError(
+            f"input '{name}' is {dtype}, the model expects {expected.dtype}; convert it with .astype('{expected.dtype}')"
+        )
+    return array if array.flags.c_contiguous else np.array(array, order="C")
+
+
+def _check_shape(name: str, expected: TensorType, array: Array, extents: dict[str, tuple[int, str]]) -> None:
+    if expected.shape is None:
+        return
+    if array.ndim != len(expected.shape):
+        raise InputError(f"input '{name}' has shape {array.shape}, the model expects {expected}")
+    for axis, (got, want) in enumerate(zip(array.shape, expected.shape, strict=True)):
+        if isinstance(want, int) and got != want:
+            raise InputError(f"input '{name}' has shape {array.shape}, the model expects {expected}: dimension {axis} is {got}")
+        if isinstance(want, str):
+            first, where = extents.setdefault(want, (got, name))
+            if first != got:
+                raise InputError(f"input '{name}': dimension {axis} ('{want}') is {got}, but {first} in input '{where}'")

@@ -1,0 +1,7 @@
+"""Contractions: convolutions and matrix products, each with a tail fused into the store."""
+
+from mace.ops.contract.conv import CONV
+from mace.ops.contract.conv_transpose import CONV_TRANSPOSE
+from mace.ops.contract.matmul import GEMM, MATMUL
+
+OPERATORS = (CONV, CONV_TRANSPOSE, MATMUL, GEMM)
