@@ -100,6 +100,11 @@ class DType(StrEnum):
         except KeyError:
             raise TypeError(f"ONNX element type {code} is not known here") from None
 
+    @property
+    def onnx_code(self) -> int:
+        """Its number in ONNX's ``TensorProto.DataType``."""
+        return next(code for code, dtype in _FROM_ONNX.items() if dtype is self)
+
 
 _ML_DTYPES = {
     DType.BFLOAT16: "bfloat16",

@@ -1,0 +1,109 @@
+"""What a node computes, by onnx's own reference operators (numpy). Slow and right: for folding, host steps, validation."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+import numpy as np
+
+from mace.errors import ModelError
+from mace.graph.ir import Node
+from mace.reference.to_onnx import single_node_model
+from mace.reference.types import value_type
+from mace.tensor import Array, TensorType
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
+
+Value: TypeAlias = Union[Array, "list[Value]", None]
+"""A run-time value: a tensor, a sequence, or an empty optional."""
+
+Evaluator: TypeAlias = Callable[[Sequence[Value]], list[Value]]
+"""Computes a node's outputs from the values of its inputs and, after those, of the outer values its subgraphs read."""
+
+
+def outer_values(node: Node) -> tuple[str, ...]:
+    """Names a node's subgraphs take from their surroundings and that are not inputs of the node: they follow its inputs."""
+    return tuple(r for r in dict.fromkeys(node.reads()) if r not in node.inputs)
+
+
+def prepare(node: Node) -> Evaluator:
+    """Something that computes the node again and again. Fused nodes are computed operator by operator.
+
+    The evaluator takes one value per input (None for one left out), then one per name of :func:`outer_values`, and
+    returns one value per output (None for one left out). It raises ``ModelError`` naming the node when it cannot run.
+    """
+    captured = outer_values(node)
+    names = (*node.inputs, *captured)
+    wanted = [o for o in node.outputs if o]
+    sessions: dict[tuple[TensorType | None, ...], ReferenceEvaluator] = {}
+
+    def evaluator(values: Sequence[Value]) -> list[Value]:
+        if len(values) != len(names):
+            raise ModelError(f"{_label(node)}: {len(values)} values given, {len(names)} are read")
+        feeds: dict[str, Any] = {n: v for n, v in zip(names, values, strict=True) if n}
+        types = {n: value_type(v) for n, v in feeds.items()}
+        # A function body that depends on its context only looks at element types, so shapes do not make a new session.
+        ranked = {n: t and TensorType(t.dtype, None, t.container) for n, t in types.items()}
+        key = tuple(ranked.values())
+        try:
+            if key not in sessions:
+                sessions[key] = _session(node, ranked, captured)
+            with np.errstate(all="ignore"):
+                results = sessions[key].run(None, feeds)
+        except Exception as error:  # the reference operators raise anything
+            raise ModelError(f"{_label(node)}: {error}") from error
+        found = dict(zip(wanted, results, strict=True))
+        return [_tidy(found[o]) if o else None for o in node.outputs]
+
+    return evaluator
+
+
+def _session(node: Node, types: dict[str, TensorType | None], captured: tuple[str, ...]) -> ReferenceEvaluator:
+    from onnx.reference import ReferenceEvaluator
+
+    return ReferenceEvaluator(single_node_model(node, types, captured))
+
+
+def _tidy(value: Any) -> Value:
+    """Reference operators may return numpy scalars for rank-0 tensors and tuples for sequences."""
+    if value is None or isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_tidy(v) for v in value]
+    return np.asarray(value)
+
+
+def _label(node: Node) -> str:
+    return f"{node.op} '{node.name or (node.outputs[0] if node.outputs else '')}'"
+
+
+class _Recent:
+    """The evaluators of the nodes used last, by identity; a node is kept alive as long as its evaluator."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[int, tuple[Node, Evaluator]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, node: Node) -> Evaluator:
+        with self._lock:
+            entry = self._entries.get(id(node))
+            if entry is None:
+                entry = self._entries[id(node)] = (node, prepare(node))
+                if len(self._entries) > self._limit:
+                    self._entries.popitem(last=False)
+            else:
+                self._entries.move_to_end(id(node))
+            return entry[1]
+
+
+_recent = _Recent(1024)
+
+
+def evaluate(node: Node, inputs: Sequence[Value]) -> list[Value]:
+    """The node's outputs for these inputs (see :func:`prepare`); evaluators of recent nodes are kept."""
+    return _recent.get(node)(inputs)
