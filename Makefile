@@ -1,0 +1,65 @@
+# Everything here needs nothing but Python 3.11 or later: the first target sets up .venv by itself.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+# The newest plain Python that is at least 3.11 (`make PYTHON=… test` takes another).
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Runs the default suite on this many processes.
+JOBS ?= 2
+
+.PHONY: help demo test test-slow lint format docs bench wheel clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+# Two environments' worth of packages in one folder, each with a stamp, so that set-up happens once and `make demo` does
+# not wait for the developers' tools.
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "mace needs Python 3.11 or later; none was found" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,dev]'
+	@touch $@
+
+demo: $(VENV)/.demo ## Convert, compile and run a small real network: cold start, warm start, accuracy
+	$(BIN)/python examples/digits/demo.py
+
+test: $(VENV)/.dev ## The default tests, on every OpenCL implementation that is installed
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev ## The long tests that `make test` leaves out
+	$(BIN)/python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## Format, lint, types, imports between layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## Bring the sources into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev ## Build the documentation into site/, warnings being errors
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/.dev ## Write the benchmark networks to build/networks
+	$(BIN)/python bench/networks.py build/networks
+
+wheel: $(VENV)/.dev ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean: ## Remove all that is made here, the environment included
+	rm -rf $(VENV) build dist site artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
