@@ -93,6 +93,11 @@ class Node:
             if isinstance(value, Graph):
                 yield value
 
+    @property
+    def captured(self) -> tuple[str, ...]:
+        """Names the subgraphs take from their surroundings that are not inputs of the node itself."""
+        return tuple(r for r in dict.fromkeys(self.reads()) if r not in self.inputs)
+
     def reads(self) -> Iterator[str]:
         """Every outer value this node needs, those captured by its subgraphs included."""
         yield from (i for i in self.inputs if i)
@@ -155,6 +160,14 @@ class Graph:
     def names(self) -> set[str]:
         """Every value name in use."""
         return {*self.inputs, *self.constants, *self.outputs, *(v for n in self.nodes for v in (*n.inputs, *n.outputs))}
+
+
+def outer_values(node: Node) -> tuple[str, ...]:
+    """Names a node's subgraphs take from their surroundings and that are no inputs of the node.
+
+    Wherever a node's input values are handed over as a list, the values of these follow them.
+    """
+    return tuple(r for r in dict.fromkeys(node.reads()) if r not in node.inputs)
 
 
 def fresh_name(stem: str, taken: Iterable[str]) -> str:

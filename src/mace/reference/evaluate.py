@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 
 from mace.errors import ModelError
-from mace.graph.ir import Node
+from mace.graph.ir import Node, outer_values
 from mace.reference.to_onnx import single_node_model
 from mace.reference.types import value_type
 from mace.tensor import Array, TensorType
@@ -25,15 +25,10 @@ Evaluator: TypeAlias = Callable[[Sequence[Value]], list[Value]]
 """Computes a node's outputs from the values of its inputs and, after those, of the outer values its subgraphs read."""
 
 
-def outer_values(node: Node) -> tuple[str, ...]:
-    """Names a node's subgraphs take from their surroundings and that are not inputs of the node: they follow its inputs."""
-    return tuple(r for r in dict.fromkeys(node.reads()) if r not in node.inputs)
-
-
 def prepare(node: Node) -> Evaluator:
     """Something that computes the node again and again. Fused nodes are computed operator by operator.
 
-    The evaluator takes one value per input (None for one left out), then one per name of :func:`outer_values`, and
+    The evaluator takes one value per input (None for one left out), then one per name of ``mace.graph.ir.outer_values``, and
     returns one value per output (None for one left out). It raises ``ModelError`` naming the node when it cannot run.
     """
     captured = outer_values(node)

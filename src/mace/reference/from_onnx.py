@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mace.errors import ModelError
 from mace.graph.ir import Attr, Graph, Node
-from mace.reference.types import UNTYPED, array_from_proto, array_from_sparse, type_from_proto
+from mace.graph.subgraphs import UNTYPED
+from mace.reference.types import array_from_proto, array_from_sparse, type_from_proto
 from mace.tensor import Array, TensorType
 
 if TYPE_CHECKING:

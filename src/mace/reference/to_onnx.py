@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from mace.graph.expr import Expr
 from mace.graph.ir import Attr, Graph, Node
+from mace.graph.subgraphs import UNTYPED
 from mace.graph.unfuse import unfuse_graph
 from mace.reference.schema import newest_opset, schema
-from mace.reference.types import UNTYPED, array_to_proto, type_to_proto
+from mace.reference.types import array_to_proto, type_to_proto
 from mace.tensor import Array, TensorType
 
 if TYPE_CHECKING:

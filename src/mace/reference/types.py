@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mace.errors import ModelError
+from mace.graph.subgraphs import UNTYPED
 from mace.tensor import Array, Dim, DType, TensorType
 
 if TYPE_CHECKING:
     import onnx
 
 
-UNTYPED = TensorType(DType.FLOAT32, None, "untyped")
-"""Stands for a type that a model leaves open: inputs of Loop and Scan bodies."""
+
 
 
 def dtype_of_code(code: int) -> DType:
