@@ -58,8 +58,8 @@ POINTWISE: Final[dict[str, PointwiseRule]] = {
 TAIL_OPS: Final = frozenset(
     _names(
         """Abs Add Ceil Celu Clip Cos Div Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Max Mean
-        Min Mish Mul Neg PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Swish
-        Tanh ThresholdedRelu"""
+        Min Mish Mul Neg PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum
+        Swish Tanh ThresholdedRelu"""
     )
 )
 """Operators a contraction can apply to its result in the store: float in, the same float out."""

@@ -35,3 +35,39 @@ static inline ushort mace_bfloat16(float v)
         return (ushort)((u >> 16) | 0x40);
     return (ushort)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
 }
+
+// A float rounded to what bfloat16 can hold.
+static inline float mace_round_bfloat16(float v)
+{
+    return as_float((uint)mace_bfloat16(v) << 16);
+}
+
+// A float rounded to what float16 can hold, to nearest even; too large becomes infinite.
+static inline float mace_round_half(float v)
+{
+    ushort bits;
+    vstore_half_rte(v, 0, (__private half *)&bits);
+    return vload_half(0, (__private const half *)&bits);
+}
+
+// base to an integer power, wrapping around; a negative power of anything but 1 and -1 is 0.
+static inline long mace_power(long base, long exponent)
+{
+    ulong result = 1, factor = (ulong)base;
+    if (exponent < 0)
+        return base == 1 ? 1 : base == -1 ? ((exponent & 1) ? -1 : 1) : 0;
+    for (; exponent; exponent >>= 1) {
+        if (exponent & 1)
+            result *= factor;
+        factor *= factor;
+    }
+    return (long)result;
+}
+
+// An integer to a real power, truncated; exact where the power is a whole number.
+static inline long mace_power_real(long base, float exponent)
+{
+    if (exponent == trunc(exponent) && fabs(exponent) < 65536.0f)
+        return mace_power(base, (long)exponent);
+    return convert_long_sat_rtz(pow((float)base, exponent));
+}
