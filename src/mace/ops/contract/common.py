@@ -59,6 +59,10 @@ def tail_of(node: Node, ctx: LowerContext, channel_axis: int, ctype: str, block:
             kind = "same"
         else:
             return None
+        known = ctx.constant(value) if kind == "scalar" else None
+        if known is not None:
+            operands.append(TailOperand("scalar", name, dtype, float(known.reshape(-1)[0])))
+            continue
         operands.append(TailOperand(kind, name, dtype))
         args.append(_tail_arg(value, kind, ctx, block, out[channel_axis]))
     return Tail(dict(render_tail(node.tail, ctype, operands)), tuple(args))
