@@ -1,0 +1,62 @@
+"""Where mace keeps things for one user: a cache that may be deleted at any time, and a private state folder.
+
+The environment decides first: ``MACE_CACHE_DIR`` (or upstream's ``MACE_INTERNAL_STORAGE_PATH``) and ``MACE_STATE_DIR``. On
+Linux the XDG base directories follow; elsewhere platformdirs says what the system's custom is.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """The user's folder for compiled programs. It is not created here."""
+    for name in ("MACE_CACHE_DIR", "MACE_INTERNAL_STORAGE_PATH"):
+        if value := os.environ.get(name):
+            return Path(value)
+    if sys.platform == "linux":
+        return _xdg("XDG_CACHE_HOME", ".cache")
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mace", appauthor=False)
+
+
+def state_folder() -> Path:
+    """The user's private folder for stamps and keys. It is not created here."""
+    if value := os.environ.get("MACE_STATE_DIR"):
+        return Path(value)
+    if sys.platform == "linux":
+        return _xdg("XDG_STATE_HOME", ".local/state")
+    from platformdirs import user_state_path
+
+    return user_state_path("mace", appauthor=False)
+
+
+def make_private(folder: Path) -> bool:
+    """Create the folder with mode 0700 where it is missing; whether it is private now. Never raises ``OSError``."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return is_private(folder)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether it is a real folder that belongs to this user and that nobody else may read or write."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    if not stat.S_ISDIR(found.st_mode):
+        return False
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o077 if hasattr(os, "geteuid") else True
+
+
+def _xdg(variable: str, default: str) -> Path:
+    value = os.environ.get(variable, "")
+    base = Path(value) if os.path.isabs(value) else Path.home() / default
+    return base / "mace"

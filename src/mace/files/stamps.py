@@ -1,0 +1,126 @@
+"""Stamps: small private records of what was verified once, so that it need not be verified at every start.
+
+A stamp belongs to a kind and a key. Three kinds are in use:
+
+- ``file``: device and inode of a file → its state and the hash found when it was verified. It counts as long as size,
+  modification time and change time are the same;
+- ``own``: hash of a payload that mace wrote for this user on this machine;
+- ``proved``: hash of a binary, with a device identity → how its first load went.
+
+They lie in a folder of mode 0700 that belongs to the user; where it cannot be made so, there are no stamps. Reading needs no
+lock: every stamp is a file of its own, replaced by renaming.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mace.errors import StorageError
+from mace.files.atomic import atomic_write
+from mace.files.folders import is_private, make_private, state_folder
+
+STAMP_BYTES_MAX = 1 << 16
+"""Bytes of one stamp that are read; a longer one is no stamp of ours."""
+STAMPS_MAX = 4_096
+"""Stamps of one kind that are kept; the oldest make room."""
+COARSE_NS = 2_000_000_000
+"""Nanoseconds that a time stamp may stand for on file systems that keep whole seconds."""
+SETTLE_NS = 20_000_000
+"""Nanoseconds within which two writes may get the same change time elsewhere (two ticks of a 100 Hz kernel clock)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells that a file is still the one that was verified. Times in nanoseconds since 1970."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, state: os.stat_result) -> FileState:
+        return cls(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+    @property
+    def key(self) -> str:
+        return f"{self.device}:{self.inode}"
+
+    @property
+    def settled(self) -> bool:
+        """Whether a later write would show: the change time lies far enough in the past."""
+        span = COARSE_NS if self.changed_ns % 1_000_000_000 == 0 else SETTLE_NS
+        return time.time_ns() - max(self.changed_ns, self.modified_ns) > span
+
+    def to_json(self) -> list[int]:
+        return [self.device, self.inode, self.size, self.modified_ns, self.changed_ns]
+
+
+class StampBook:
+    """The stamps in one folder. Nothing here raises ``OSError``: without a private folder every look finds nothing."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder if folder is not None else state_folder() / "stamps"
+
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
+        """The stamp's data, or None."""
+        path = self._path(kind, key)
+        if not (is_private(self.folder) and is_private(path.parent)):
+            return None
+        try:
+            with open(path, "rb") as file:
+                data = json.loads(file.read(STAMP_BYTES_MAX))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return data if isinstance(data, dict) and data.get("key") == key else None
+
+    def put(self, kind: str, key: str, data: Mapping[str, Any]) -> bool:
+        """Keep data (JSON) under a key; whether that worked."""
+        path = self._path(kind, key)
+        if not (make_private(self.folder) and make_private(path.parent)):
+            return False
+        try:
+            atomic_write(path, [json.dumps({**data, "key": key}, sort_keys=True).encode()], mode=0o600)
+        except StorageError:
+            return False
+        if path.name.startswith("0"):  # one in sixteen: enough to keep the folder in bounds
+            self._prune(path.parent)
+        return True
+
+    def drop(self, kind: str, key: str) -> None:
+        """Forget a stamp."""
+        with suppress(OSError):
+            self._path(kind, key).unlink()
+
+    def file_digest(self, state: os.stat_result, *, kind: str = "file") -> str | None:
+        """The hash found when this very file was verified, or None when it changed since or never was."""
+        now = FileState.of(state)
+        found = self.get(kind, now.key)
+        digest = found.get("sha256") if found and found.get("state") == now.to_json() else None
+        return digest if isinstance(digest, str) else None
+
+    def stamp_file(self, state: os.stat_result, sha256: str, *, kind: str = "file", wait: bool = False) -> bool:
+        """Note that the file in this state has this hash. A file just written is noted only with ``wait``, which sleeps
+        until a later write would show (some 20 ms)."""
+        now = FileState.of(state)
+        if wait and not now.settled and now.changed_ns % 1_000_000_000:
+            time.sleep(SETTLE_NS * 1.2e-9)
+        return now.settled and self.put(kind, now.key, {"state": now.to_json(), "sha256": sha256})
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self.folder / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+
+    def _prune(self, folder: Path) -> None:
+        with suppress(OSError):
+            files = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
+            for path in files[: max(0, len(files) - STAMPS_MAX)]:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,142 @@
+"""Bytes to content and back: recognises a layout by content, unfolds it layer by layer, and folds it again.
+
+Nothing here decides whom to trust and nothing touches a disk. Between the envelope and what is inside it stands ``gate``:
+it sees the verified header first and refuses by raising, so that no byte of a refused file is decrypted or unfolded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from mace.errors import ProgramFormatError
+from mace.program import compress, encrypt, envelope, table
+from mace.program.content import Bytes, ProgramContent
+from mace.program.encrypt import Secret
+from mace.program.envelope import EnvelopeHeader
+from mace.program.limits import DEFAULT_LIMITS, Limits
+
+
+class FileLayout(StrEnum):
+    """Every layout that carries the name ``mace_cl_compiled_program.bin``, and what may lie beside it."""
+
+    ENVELOPE = "envelope"
+    TABLE = "kernel table"
+    UPSTREAM = "upstream MACE, v1.1.1 and later"
+    UPSTREAM_OLD = "upstream MACE, v0.6.1 to v1.0.4"
+    MOVIDIUS = "Movidius blob"
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What is known of a file before it is unfolded. ``digest`` names its bytes: the SHA-256 of the payload in an envelope, a
+    kernel table's own trailing hash, the SHA-256 of everything in the other layouts."""
+
+    layout: FileLayout
+    digest: str
+    header: EnvelopeHeader | None = None
+
+
+Gate: TypeAlias = Callable[[Seal], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFile:
+    """A file that was read: what it was wrapped in, and what it holds. ``nbytes`` is its size in bytes."""
+
+    seal: Seal
+    content: ProgramContent
+    nbytes: int
+    compressed: bool = False
+    encrypted: bool = False
+
+    @property
+    def layout(self) -> FileLayout:
+        return self.seal.layout
+
+
+def recognise(data: Bytes) -> FileLayout:
+    """The layout these bytes have, by content alone. Raises ``ProgramFormatError`` for none of them."""
+    from mace.program import movidius, upstream
+
+    if envelope.is_envelope(data):
+        return FileLayout.ENVELOPE
+    if table.is_table(data):
+        return FileLayout.TABLE
+    if movidius.is_blob(data):
+        return FileLayout.MOVIDIUS
+    generation = upstream.recognise(data)
+    if generation is not None:
+        return FileLayout.UPSTREAM if generation == "current" else FileLayout.UPSTREAM_OLD
+    raise ProgramFormatError("is none of the layouts of a compiled-program file", offset=0, field="magic")
+
+
+def decode_program(
+    data: Bytes,
+    *,
+    verify: bool = True,
+    secret: Secret | None = None,
+    gate: Gate | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> ProgramFile:
+    """The content of a program file of any layout.
+
+    ``verify=False`` leaves the hashes out: for bytes that were verified before and cannot have changed since. Payloads are
+    views of ``data`` where it is neither compressed nor encrypted. Raises a ``ProgramFileError``, or what ``gate`` raises.
+    """
+    view = memoryview(data)
+    limits.check("file_bytes", len(view))
+    if not envelope.is_envelope(view):
+        return _decode_bare(view, verify, gate, limits)
+    header = envelope.parse_header(view)
+    payload, body_sha256 = view[envelope.HEADER_BYTES :], None
+    if verify:
+        body_sha256 = envelope.verify_payload(header, view).body_sha256
+    seal = Seal(FileLayout.ENVELOPE, header.payload_sha256, header)
+    if gate:
+        gate(seal)
+    base, encrypted, compressed = envelope.HEADER_BYTES, encrypt.is_encrypted(payload), False
+    if encrypted:
+        payload, base = memoryview(encrypt.decrypt(payload, secret, limits=limits)), 0
+    if compress.is_compressed(payload):
+        payload, base, compressed = memoryview(compress.decompress(payload, limits=limits)), 0, True
+    if not table.is_table(payload):
+        raise ProgramFormatError("the envelope holds no kernel table", offset=base, field="payload")
+    if compressed or encrypted:
+        body_sha256 = None
+    content = table.decode_table(payload, base=base, verify=verify, body_sha256=body_sha256, limits=limits)
+    return ProgramFile(seal, content, len(view), compressed, encrypted)
+
+
+def encode_program(content: ProgramContent, *, compressed: bool = False, secret: Secret | None = None) -> list[Bytes]:
+    """An unsigned envelope around the content, as pieces to be written in order; the first is the header."""
+    plain = not compressed and secret is None
+    payload = table.encode_table(content, base=envelope.HEADER_BYTES if plain else 0)
+    if compressed:
+        payload = [compress.compress(b"".join(payload))]
+    if secret is not None:
+        payload = [encrypt.encrypt(b"".join(payload), secret)]
+    return [envelope.header_for(payload).encode(), *payload]
+
+
+def _decode_bare(view: memoryview, verify: bool, gate: Gate | None, limits: Limits) -> ProgramFile:
+    layout = recognise(view)
+    if layout is FileLayout.TABLE:
+        seal = Seal(layout, bytes(view[-table.HASH_BYTES :]).hex())
+        content = table.decode_table(view, verify=verify, limits=limits)
+        if gate:
+            gate(seal)
+        return ProgramFile(seal, content, len(view))
+    seal = Seal(layout, hashlib.sha256(view).hexdigest())
+    if gate:
+        gate(seal)
+    if layout is FileLayout.MOVIDIUS:
+        from mace.program import movidius
+
+        return ProgramFile(seal, ProgramContent((movidius.blob_entry(view),)), len(view))
+    from mace.program import upstream_content
+
+    return ProgramFile(seal, upstream_content.from_upstream(view, limits=limits), len(view))

@@ -1,0 +1,71 @@
+"""Program files on disk: read one of any layout, write our own atomically."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mace.errors import ProgramFileError
+from mace.files.atomic import atomic_write
+from mace.files.mapping import open_file
+from mace.program import envelope
+from mace.program.codec import Gate, ProgramFile, decode_program, encode_program
+from mace.program.content import Bytes, ProgramContent
+from mace.program.encrypt import Secret
+from mace.program.limits import DEFAULT_LIMITS, Limits
+
+DEFAULT_NAME = "mace_cl_compiled_program.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedProgram:
+    """What was written: where, how many entries, how many bytes, and the digest that names them (``Seal.digest``)."""
+
+    path: Path
+    entries: int
+    nbytes: int
+    digest: str
+    state: os.stat_result
+
+
+def read_program(
+    source: str | os.PathLike[str] | Bytes,
+    *,
+    verify: bool = True,
+    secret: Secret | None = None,
+    gate: Gate | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> ProgramFile:
+    """Read a program file of any layout from a path or from bytes, every hash checked. It says nothing about trust.
+
+    Raises ``StorageError`` when the path cannot be read, else a ``ProgramFileError`` that names the path.
+    """
+    if isinstance(source, bytes | memoryview | bytearray):
+        return decode_program(memoryview(source).toreadonly(), verify=verify, secret=secret, gate=gate, limits=limits)
+    data = open_file(source, max_bytes=limits.file_bytes).data
+    try:
+        return decode_program(data, verify=verify, secret=secret, gate=gate, limits=limits)
+    except ProgramFileError as error:
+        raise placed(error, source) from error
+
+
+def write_program(
+    path: str | os.PathLike[str],
+    content: ProgramContent,
+    *,
+    compressed: bool = False,
+    secret: Secret | None = None,
+    mode: int = 0o644,
+) -> SavedProgram:
+    """Write an unsigned envelope. A reader sees the old file or the new one, never a part. Raises ``StorageError``."""
+    pieces = encode_program(content, compressed=compressed, secret=secret)
+    header = envelope.parse_fields(pieces[0])
+    state = atomic_write(path, pieces, mode=mode)
+    return SavedProgram(Path(path), len(content.entries), header.total_bytes, header.payload_sha256, state)
+
+
+def placed(error: ProgramFileError, path: str | os.PathLike[str]) -> ProgramFileError:
+    """The same error, naming the file it speaks of."""
+    where = error.where
+    return type(error)(error.message, path=where.path or path, offset=where.offset, field=where.field, hint=error.hint)
