@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 # The newest plain Python that is at least 3.11 (`make PYTHON=… test` takes another).
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+	"$$p" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
 
 VENV := .venv
 BIN := $(VENV)/bin

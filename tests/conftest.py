@@ -24,7 +24,7 @@ _PRIVATE = tempfile.TemporaryDirectory(prefix="mace-tests-")
 for _variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "POCL_CACHE_DIR"):
     os.environ[_variable] = str(Path(_PRIVATE.name, _variable.lower()))
     Path(os.environ[_variable]).mkdir(mode=0o700)
-for _variable in ("MACE_DEVICE", "MACE_STORAGE", "MACE_PROGRAM"):
+for _variable in ("MACE_DEVICE", "MACE_CACHE_DIR", "MACE_INTERNAL_STORAGE_PATH", "MACE_STATE_DIR"):
     os.environ.pop(_variable, None)
 
 _SPECS = {"intel": "Intel(R) OpenCL", "pocl": "Portable Computing Language"}
@@ -60,7 +60,7 @@ def device(device_spec: str) -> Device:
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The program storage of this test alone; every engine that is told nothing else writes there."""
     folder = tmp_path / "storage"
-    monkeypatch.setenv("MACE_STORAGE", str(folder))
+    monkeypatch.setenv("MACE_CACHE_DIR", str(folder))
     return folder
 
 
