@@ -27,6 +27,17 @@
 #define LD_ulong(p, i) ((p)[i])
 #define ST_ulong(p, i, v) ((p)[i] = (ulong)(v))
 
+// The same for n = 4, 8 or 16 neighbouring elements at any aligned-to-one-element place: LDN_<suffix>(n, pointer, index).
+#define MACE_PASTE(a, b) a##b
+#define MACE_JOIN(a, b) MACE_PASTE(a, b)
+#define LDN_float(n, p, i) MACE_JOIN(vload, n)(0, (p) + (i))
+#define STN_float(n, p, i, v) MACE_JOIN(vstore, n)(v, 0, (p) + (i))
+#define LDN_half(n, p, i) MACE_JOIN(vload_half, n)(0, (p) + (i))
+#define STN_half(n, p, i, v) MACE_JOIN(MACE_JOIN(vstore_half, n), _rte)(v, 0, (p) + (i))
+#define LDN_bfloat16(n, p, i) \
+    MACE_JOIN(as_float, n)(MACE_JOIN(convert_uint, n)(MACE_JOIN(vload, n)(0, (p) + (i))) << 16)
+#define STN_bfloat16(n, p, i, v) MACE_JOIN(vstore, n)(MACE_JOIN(mace_bfloat16_, n)(v), 0, (p) + (i))
+
 // Round a float to bfloat16, to nearest even; a NaN stays one.
 static inline ushort mace_bfloat16(float v)
 {
@@ -71,3 +82,14 @@ static inline long mace_power_real(long base, float exponent)
         return mace_power(base, (long)exponent);
     return convert_long_sat_rtz(pow((float)base, exponent));
 }
+
+#define MACE_BFLOAT16(n) \
+    static inline ushort##n mace_bfloat16_##n(float##n v) \
+    { \
+        const uint##n u = as_uint##n(v); \
+        const uint##n rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16; \
+        return convert_ushort##n(select(rounded, (u >> 16) | 0x40, isnan(v))); \
+    }
+MACE_BFLOAT16(4)
+MACE_BFLOAT16(8)
+MACE_BFLOAT16(16)

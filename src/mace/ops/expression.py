@@ -79,32 +79,35 @@ class TailOperand:
         return self.value is None
 
 
-def render_tail(expr: Expr, ctype: str, operands: Sequence[TailOperand]) -> dict[str, Define]:
+def render_tail(expr: Expr, ctype: str, operands: Sequence[TailOperand], lanes: int = 1) -> dict[str, Define]:
     """Macros ``TAIL_PARAMS`` and ``TAIL(r, at, c)`` for values of scalar type ``ctype`` (``float`` or ``double``).
 
     ``TAIL`` updates the variable ``r`` of type ``TAIL_V`` in place; the template defines ``TAIL_V`` and ``TAIL_LOAD``,
-    the text serves vectors of any width and scalars alike. Operands stored as float16 or bfloat16 are read by their own
-    ``LD_`` macro, one element at a time. Raises ``NotRenderedError`` when a step needs another type than ``ctype``.
+    the text serves vectors of any width and scalars alike. Only operands stored as float16 or bfloat16 are read by macros
+    of their own, for as many ``lanes`` as ``TAIL_V`` has. Raises ``NotRenderedError`` when a step needs another type
+    than ``ctype``.
     """
     dtype = DType.FLOAT64 if ctype == "double" else DType.FLOAT32
     writer = Writer(prefix="tail_", symbolic="TAIL_V", symbolic_base=ctype)
     needed = used(expr)
     values: list[Value | None] = [Value(writer.let(ctype, "(r)"), dtype) if 0 in needed else None]
     for number, operand in enumerate(operands, start=1):
-        values.append(_tail_value(writer, operand, ctype, dtype) if number in needed else None)
+        values.append(_tail_value(writer, operand, ctype, dtype, lanes) if number in needed else None)
     result = render(_in_one_type(expr, dtype), values, writer)
     params = "".join(f", __global const {o.dtype.opencl} *restrict {o.name}" for o in operands if o.is_parameter)
     body = " ".join([*writer.statements, f"(r) = {result.name};"])
     return {"TAIL_PARAMS": params, "TAIL(r, at, c)": f"{{ {body} }}"}
 
 
-def _tail_value(writer: Writer, operand: TailOperand, ctype: str, dtype: DType) -> Value:
+def _tail_value(writer: Writer, operand: TailOperand, ctype: str, dtype: DType, lanes: int) -> Value:
     if operand.value is not None:
         return Value(writer.let(ctype, writer.number(ctype, operand.value)), dtype, operand.value)
     narrow = operand.dtype in (DType.FLOAT16, DType.BFLOAT16)
-    load = f"LD_{access_suffix(operand.dtype)}" if narrow or operand.kind == "scalar" else "TAIL_LOAD"
+    load = f"LD_{access_suffix(operand.dtype)}(" if narrow or operand.kind == "scalar" else "TAIL_LOAD("
+    if narrow and operand.kind != "scalar" and lanes > 1:
+        load = f"LDN_{access_suffix(operand.dtype)}({lanes}, "
     at = {"same": "at", "channel": "c", "scalar": "0"}[operand.kind]
-    return Value(writer.let(ctype, f"(TAIL_V)({load}({operand.name}, {at}))"), dtype)
+    return Value(writer.let(ctype, f"(TAIL_V)({load}{operand.name}, {at}))"), dtype)
 
 
 def _in_one_type(expr: Expr, dtype: DType) -> Expr:

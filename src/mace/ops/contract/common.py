@@ -35,8 +35,10 @@ class Tail:
     args: tuple[Arg, ...]
 
 
-def tail_of(node: Node, ctx: LowerContext, channel_axis: int, ctype: str, block: int = 0) -> Tail | None:
-    """Render the tail of a contraction for values of OpenCL type ``ctype``.
+def tail_of(
+    node: Node, ctx: LowerContext, channel_axis: int, ctype: str, block: int = 0, lanes: int = 1
+) -> Tail | None:
+    """Render the tail of a contraction for values of OpenCL type ``ctype``, or vectors of that many ``lanes`` of it.
 
     ``channel_axis`` is the output dimension that per-channel operands follow. With ``block`` the output is channel-blocked
     and per-channel operands are padded to whole blocks. None when an operand's shape fits no kind that templates load.
@@ -65,7 +67,7 @@ def tail_of(node: Node, ctx: LowerContext, channel_axis: int, ctype: str, block:
             continue
         operands.append(TailOperand(kind, name, dtype))
         args.append(_tail_arg(value, kind, ctx, block, out[channel_axis]))
-    return Tail(dict(render_tail(node.tail, ctype, operands)), tuple(args))
+    return Tail(dict(render_tail(node.tail, ctype, operands, lanes)), tuple(args))
 
 
 def _is_per_channel(dims: tuple[int, ...], out: tuple[int, ...], axis: int) -> bool:
