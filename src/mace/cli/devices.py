@@ -1,0 +1,21 @@
+"""List the OpenCL devices of this machine, and the drivers that could not be used."""
+
+from __future__ import annotations
+
+import typer
+
+from mace.cli import output
+from mace.cli.options import JsonOption
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def devices(as_json: JsonOption = False) -> None:
+    from mace.opencl.listing import list_devices
+
+    record = list_devices()
+    if as_json:
+        output.emit_json(record)
+        return
+    print(record)

@@ -1,0 +1,103 @@
+"""What commands print: a record as JSON for programs, or tables and lines for people; errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mace.errors import MaceError
+
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # controls, direction overrides, surrogates, unassigned
+
+
+def plain(value: object) -> str:
+    """The text of a value, fit for a terminal: control characters and direction overrides are spelt out."""
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNSAFE and c != "\n" else c
+        for c in str(value)
+    )
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on the standard streams of this moment; wide when nobody is looking, so that nothing is cut."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, highlight=False, soft_wrap=True)
+
+
+def _jsonable(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if isinstance(value, (Path, BaseException)):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if isinstance(value, Iterable) else str(value)
+
+
+def emit_json(record: Any) -> None:
+    """Print one JSON document to standard output."""
+    sys.stdout.write(json.dumps(record, default=_jsonable, indent=2, ensure_ascii=True) + "\n")
+
+
+def line(text: str, *values: object, style: str = "") -> None:
+    """Print one line; ``{}`` in ``text`` is filled with values made safe for a terminal."""
+    console().print(Text(text.format(*(plain(v) for v in values)), style=style))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """Print rows under their headings; numbers are set to the right."""
+    body = [list(row) for row in rows]
+    made = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    for i, name in enumerate(columns):
+        numeric = bool(body) and all(isinstance(row[i], (int, float)) for row in body)
+        made.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        made.add_row(*(Text(plain(cell)) for cell in row))
+    console().print(made, soft_wrap=False)
+
+
+def pairs(record: Mapping[str, object]) -> None:
+    """Print names and values in two columns."""
+    width = max((len(plain(k)) for k in record), default=0)
+    for name, value in record.items():
+        line("{}  {}", f"{plain(name):<{width}}", value)
+
+
+def error(problem: BaseException, *, as_json: bool = False) -> None:
+    """Print an error as one message: on standard error, and as the JSON document where one was asked for.
+
+    One that mace does not raise on purpose is named as what it is, a defect, with the way to see more of it.
+    """
+    kind = type(problem).__name__
+    message = str(problem)
+    if not isinstance(problem, (MaceError, OSError)):
+        message = f"unexpected {kind}: {message or 'without a message'}. This is a defect of mace; --debug shows where"
+    if as_json:
+        emit_json({"error": {"type": kind, "message": message}})
+    console(stderr=True).print(Text("error: ", style="bold red") + Text(plain(message)))
+
+
+def warning(problem: Warning) -> None:
+    """Print a warning on standard error."""
+    console(stderr=True).print(Text("warning: ", style="yellow") + Text(plain(problem)))
+
+
+def megabytes(count: int) -> str:
+    """A size in bytes for a person, in binary units."""
+    size, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
