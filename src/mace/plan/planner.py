@@ -221,8 +221,7 @@ class _Planner:
         return instance, launch
 
     def host_step(self, node: Node, offsets: Mapping[str, int]) -> HostStep:
-        captured = [r for r in dict.fromkeys(node.reads()) if r not in node.inputs]
-        inputs = tuple(self.place(v, v, offsets) if v else None for v in (*node.inputs, *captured))
+        inputs = tuple(self.place(v, v, offsets) if v else None for v in (*node.inputs, *node.captured))
         outputs = tuple(self.place(v, v, offsets) if v else None for v in node.outputs)
         floats = any(p and p.type and p.type.dtype.is_float and p.type.shape != () for p in (*inputs, *outputs))
         return HostStep(node_to_json(node), inputs, outputs, floats)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mace.graph.ir import Node
-from mace.ops.expression import TailOperand, render_tail
+from mace.ops.expression import NotRenderedError, TailOperand, render_tail
 from mace.ops.lowering import Arg, Constant, Define, LowerContext, Read
 from mace.ops.storage import compute_type, has_kernels, storage_defines
 from mace.tensor import DType
@@ -45,6 +45,8 @@ def tail_of(
     """
     if node.tail is None:
         return Tail({}, ())
+    if ctype not in ("float", "double"):
+        return None
     out = ctx.dims(node.outputs[0])
     operands, args = [], []
     for i, value in enumerate(node.tail_inputs, start=1):
@@ -55,7 +57,7 @@ def tail_of(
             kind = "scalar"
         elif dims == out and ctx.constant(value) is None:
             kind = "same"
-        elif _is_per_channel(dims, out, channel_axis):
+        elif _is_per_channel(dims, out, channel_axis) and (ctx.constant(value) is not None or not block):
             kind = "channel"
         elif dims == out and not block:
             kind = "same"
@@ -67,7 +69,10 @@ def tail_of(
             continue
         operands.append(TailOperand(kind, name, dtype))
         args.append(_tail_arg(value, kind, ctx, block, out[channel_axis]))
-    return Tail(dict(render_tail(node.tail, ctype, operands, lanes)), tuple(args))
+    try:
+        return Tail(render_tail(node.tail, ctype, operands, lanes), tuple(args))
+    except NotRenderedError:
+        return None
 
 
 def _is_per_channel(dims: tuple[int, ...], out: tuple[int, ...], axis: int) -> bool:

@@ -1,0 +1,78 @@
+"""mace: deep-learning inference on OpenCL devices whose models start in milliseconds.
+
+Convert a model once, compile and tune it once per device, keep the result in one verified file, and every later start
+loads that file and runs::
+
+    import mace
+
+    mace.convert("model.onnx", "model.mace")
+    with mace.load("model.mace", device="auto") as engine:
+        outputs = engine.run({"input": array})
+        engine.save_compiled_program("mace_cl_compiled_program.bin")
+
+Names are imported when they are first used: ``import mace`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mace.version import __version__
+
+if TYPE_CHECKING:
+    from mace.convert import convert
+    from mace.engine.builder import GPUContext, GPUContextBuilder
+    from mace.engine.engine import MaceEngine, load
+    from mace.engine.runtime import MaceRuntime
+    from mace.engine.status import MaceStatus
+    from mace.errors import MaceError, MaceWarning
+    from mace.opencl import find_devices, select_device
+    from mace.tensor import DType, MaceTensor, TensorType
+
+_HOME = {
+    "convert": "mace.convert",
+    "load": "mace.engine.engine",
+    "MaceEngine": "mace.engine.engine",
+    "MaceRuntime": "mace.engine.runtime",
+    "GPUContext": "mace.engine.builder",
+    "GPUContextBuilder": "mace.engine.builder",
+    "MaceStatus": "mace.engine.status",
+    "MaceError": "mace.errors",
+    "MaceWarning": "mace.errors",
+    "MaceTensor": "mace.tensor",
+    "TensorType": "mace.tensor",
+    "DType": "mace.tensor",
+    "find_devices": "mace.opencl",
+    "select_device": "mace.opencl",
+}
+
+__all__ = [
+    "DType",
+    "GPUContext",
+    "GPUContextBuilder",
+    "MaceEngine",
+    "MaceError",
+    "MaceRuntime",
+    "MaceStatus",
+    "MaceTensor",
+    "MaceWarning",
+    "TensorType",
+    "__version__",
+    "convert",
+    "find_devices",
+    "load",
+    "select_device",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'mace' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,122 @@
+"""A stage: a graph with one prepared plan per set of input shapes, and the stage that follows where shapes wait for data.
+
+Most models are one stage with one plan. A model whose shapes depend on data (NonZero, NonMaxSuppression) is cut where they
+become known: the stage's ``rest`` is planned with the shapes that the first part's results turned out to have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mace.engine.executor import Executor
+from mace.engine.preparation import Preparation
+from mace.graph.ir import Graph
+from mace.tensor import Array, DType, TensorType
+
+MAX_PLANS = 16
+"""Plans kept ready per stage; the one used longest ago goes first."""
+
+
+@dataclass(slots=True)
+class _Ready:
+    executor: Executor
+    rest: Stage | None
+
+
+class Stage:
+    """Runs a graph, planning it anew for each set of input shapes it meets. Safe to call from several threads.
+
+    ``graph`` is only called when something has to be planned: a warm start never reads it. ``deciding`` names the inputs
+    whose values decide shapes; they are bound as constants, so each of their values has a plan of its own.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        inputs: Mapping[str, TensorType],
+        outputs: tuple[str, ...],
+        deciding: frozenset[str],
+        graph: Callable[[], Graph],
+        preparation: Preparation,
+    ) -> None:
+        self.key, self.inputs, self.outputs, self.deciding = key, inputs, outputs, deciding
+        self._graph, self._preparation = graph, preparation
+        self._ready: OrderedDict[str, _Ready] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs by name for checked feeds."""
+        ready = self.prepare(feeds)
+        results = ready.executor.run(feeds)
+        if ready.rest is not None:
+            known = {**feeds, **results}
+            results |= ready.rest.run({n: known[n] for n in ready.rest.inputs})
+        return {o: results[o] for o in self.outputs}
+
+    def prepare(self, feeds: Mapping[str, Any]) -> _Ready:
+        """The plan for the shapes (and deciding values) of these feeds, ready to run."""
+        key = self._plan_key(feeds)
+        with self._lock:
+            ready = self._ready.get(key)
+            if ready is None:
+                ready = self._ready[key] = self._make(key, feeds)
+                while len(self._ready) > MAX_PLANS:
+                    self._ready.popitem(last=False)
+            else:
+                self._ready.move_to_end(key)
+            return ready
+
+    def forget(self) -> None:
+        """Drop every prepared plan, so that the next run plans anew (after tuning)."""
+        with self._lock:
+            self._ready.clear()
+
+    def executors(self) -> list[Executor]:
+        """The executors prepared so far, the rest's included."""
+        with self._lock:
+            ready = list(self._ready.values())
+        return [e for r in ready for e in (r.executor, *(r.rest.executors() if r.rest else ()))]
+
+    def _plan_key(self, feeds: Mapping[str, Any]) -> str:
+        """What tells one plan of this stage from another: shapes, and the bytes of deciding values."""
+        digest = hashlib.sha256(self.key.encode())
+        for name in self.inputs:
+            value = feeds[name]
+            digest.update(f"\0{name}:{_describe(value)}".encode())
+            if name in self.deciding and isinstance(value, np.ndarray):
+                digest.update(value.tobytes())
+        return digest.hexdigest()
+
+    def _make(self, key: str, feeds: Mapping[str, Any]) -> _Ready:
+        types = {n: _type_of(feeds[n], t) for n, t in self.inputs.items()}
+        values = {n: feeds[n] for n in self.inputs if n in self.deciding and isinstance(feeds[n], np.ndarray)}
+        executor, rest = self._preparation.prepare(key, self._graph, types, values)
+        if rest is None:
+            return _Ready(executor, None)
+        from mace.graph.parameters import deciding_inputs
+
+        stage = Stage(f"{key}/rest", rest.inputs, rest.outputs, deciding_inputs(rest), lambda: rest, self._preparation)
+        return _Ready(executor, stage)
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{DType.of(value.dtype)}{value.shape}"
+    if isinstance(value, list):
+        return f"sequence[{','.join(_describe(v) for v in value)}]"
+    return "none"
+
+
+def _type_of(value: Any, declared: TensorType) -> TensorType:
+    """The type of a fed value; a sequence or a missing optional keeps what the model declares."""
+    if isinstance(value, np.ndarray):
+        array: Array = value
+        return TensorType(DType.of(array.dtype), array.shape)
+    return declared
