@@ -73,13 +73,18 @@ def traits_of(name: str, kind: str = "cpu") -> DeviceTraits:
 
 
 @cache
+def _context(name: str) -> cl.Context:
+    return cl.Context([find_device(name)])
+
+
+@cache
 def _queue(name: str) -> cl.CommandQueue:
-    return cl.CommandQueue(cl.Context([find_device(name)]))
+    return cl.CommandQueue(_context(name))
 
 
 @cache
 def _kernel(name: str, instance: Instance) -> cl.Kernel:
-    program = cl.Program(_queue(name).context, program_text([instance]))
+    program = cl.Program(_context(name), program_text([instance]))
     return cl.Kernel(program.build(BUILD_OPTIONS.split()), instance.name)
 
 
@@ -134,7 +139,7 @@ class _Session:
     def buffer(self, data: Array) -> cl.Buffer:
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
         raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-        return cl.Buffer(self.queue.context, flags, hostbuf=raw if raw.size else np.zeros(1, np.uint8))
+        return cl.Buffer(_context(self.device), flags, hostbuf=raw if raw.size else np.zeros(1, np.uint8))
 
     def value(self, name: str) -> cl.Buffer:
         if name not in self.buffers:

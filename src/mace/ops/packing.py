@@ -53,3 +53,17 @@ def channel_blocked(arrays: Sequence[Array], params: Mapping[str, Define]) -> Ar
     padded = np.zeros(-(-channels // block) * block, flat.dtype)
     padded[:channels] = flat
     return padded
+
+
+@packer("blocked")
+def blocked(arrays: Sequence[Array], params: Mapping[str, Define]) -> Array:
+    """A tensor that broadcasts to N×C×(spatial), in channel-blocked layout; the lanes beyond C are zero.
+
+    ``rank`` is the rank it broadcasts to: dimensions of one element are put in front up to it.
+    """
+    block, rank = int(params["block"]), int(params["rank"])
+    array = arrays[0].reshape((1,) * (rank - arrays[0].ndim) + arrays[0].shape)
+    blocks = -(-array.shape[1] // block)
+    padded = np.zeros((array.shape[0], blocks * block, *array.shape[2:]), array.dtype)
+    padded[:, : array.shape[1]] = array
+    return np.moveaxis(padded.reshape(array.shape[0], blocks, block, *array.shape[2:]), 2, -1)
