@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 DeviceKind = Literal["gpu", "cpu", "accelerator", "other"]
@@ -73,6 +73,10 @@ class DeviceTraits:
     integer_dot: bool
     family: str = ""
     """Coarse family that default tunings are kept under, such as ``intel-cpu`` or ``mali``."""
+
+    def narrowed(self, vector_width: int) -> DeviceTraits:
+        """The same device with no vector wider than this: for a driver whose compiler fails on wide ones."""
+        return replace(self, vector_width=min(self.vector_width, vector_width))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

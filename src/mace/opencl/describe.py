@@ -1,0 +1,129 @@
+"""What a driver says about a device, asked once and kept as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyopencl as cl
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device in its driver's own words (OpenCL 3.0 §4.2, table 5). Sizes are in bytes.
+
+    What a driver does not answer is an empty text or zero.
+    """
+
+    platform_name: str
+    platform_version: str
+    platform_vendor: str
+    name: str
+    vendor: str
+    vendor_id: int
+    version: str
+    c_version: str
+    driver_version: str
+    type: int
+    """Bits of ``cl_device_type``: 2 CPU, 4 GPU, 8 accelerator."""
+    compute_units: int
+    max_work_group: int
+    max_work_item_sizes: tuple[int, ...]
+    local_memory: int
+    global_memory: int
+    max_allocation: int
+    alignment: int
+    """Alignment that a sub-buffer's origin needs."""
+    host_unified_memory: bool
+    native_vector_float: int
+    double_config: int
+    images: bool
+    image_max: tuple[int, int]
+    extensions: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> DeviceInfo:
+        """Raises ``ValueError`` when a field is missing or of the wrong type."""
+        values: dict[str, Any] = {}
+        for f in fields(cls):
+            value = data.get(f.name)
+            if "tuple" in str(f.type) and isinstance(value, list | tuple):
+                item = str if f.name == "extensions" else int
+                if all(type(v) is item for v in value):
+                    values[f.name] = tuple(value)
+                    continue
+            elif type(value).__name__ == f.type:
+                values[f.name] = value
+                continue
+            raise ValueError(f"device description: field '{f.name}' is {value!r}")
+        return cls(**values)
+
+    @property
+    def matching_text(self) -> str:
+        """What a name fragment is looked for in."""
+        return " | ".join((self.platform_name, self.name, self.platform_version, self.vendor, self.platform_vendor))
+
+
+def describe(platform: cl.Platform, device: cl.Device) -> DeviceInfo:
+    """Ask a device everything that mace needs to know of it."""
+    of_platform, of_device = _Questions(platform, "platform_info"), _Questions(device, "device_info")
+    return DeviceInfo(
+        platform_name=of_platform.text("NAME"),
+        platform_version=of_platform.text("VERSION"),
+        platform_vendor=of_platform.text("VENDOR"),
+        name=of_device.text("NAME"),
+        vendor=of_device.text("VENDOR"),
+        vendor_id=of_device.number("VENDOR_ID"),
+        version=of_device.text("VERSION"),
+        c_version=of_device.text("OPENCL_C_VERSION"),
+        driver_version=of_device.text("DRIVER_VERSION"),
+        type=of_device.number("TYPE"),
+        compute_units=of_device.number("MAX_COMPUTE_UNITS"),
+        max_work_group=of_device.number("MAX_WORK_GROUP_SIZE"),
+        max_work_item_sizes=tuple(int(n) for n in of_device.ask("MAX_WORK_ITEM_SIZES") or ()),
+        local_memory=of_device.number("LOCAL_MEM_SIZE"),
+        global_memory=of_device.number("GLOBAL_MEM_SIZE"),
+        max_allocation=of_device.number("MAX_MEM_ALLOC_SIZE"),
+        alignment=of_device.number("MEM_BASE_ADDR_ALIGN") // 8,
+        host_unified_memory=bool(of_device.number("HOST_UNIFIED_MEMORY")),
+        native_vector_float=of_device.number("NATIVE_VECTOR_WIDTH_FLOAT"),
+        double_config=of_device.number("DOUBLE_FP_CONFIG"),
+        images=bool(of_device.number("IMAGE_SUPPORT")),
+        image_max=(of_device.number("IMAGE2D_MAX_WIDTH"), of_device.number("IMAGE2D_MAX_HEIGHT")),
+        extensions=tuple(sorted(set(of_device.text("EXTENSIONS").split()))),
+    )
+
+
+def headline(platform: cl.Platform, device: cl.Device) -> tuple[str, ...]:
+    """The few answers that tell whether a kept description still holds."""
+    of_platform, of_device = _Questions(platform, "platform_info"), _Questions(device, "device_info")
+    return (
+        of_platform.text("NAME"),
+        of_platform.text("VERSION"),
+        *(of_device.text(q) for q in ("NAME", "VERSION", "DRIVER_VERSION")),
+    )
+
+
+class _Questions:
+    """``get_info`` of one object, where a refusal counts as no answer."""
+
+    def __init__(self, target: Any, names: str) -> None:
+        import pyopencl
+
+        self._target, self._names, self._error = target, getattr(pyopencl, names), pyopencl.Error
+
+    def ask(self, name: str) -> Any:
+        try:
+            return self._target.get_info(getattr(self._names, name))
+        except (self._error, AttributeError):
+            return None
+
+    def text(self, name: str) -> str:
+        return str(self.ask(name) or "").strip().rstrip("\0")
+
+    def number(self, name: str) -> int:
+        return int(self.ask(name) or 0)
