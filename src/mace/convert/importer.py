@@ -1,0 +1,91 @@
+"""ModelProto → Graph in the newest forms, with types: the order of the steps of an import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mace.convert.functions import inline_schema_functions
+from mace.convert.normalise import normalise
+from mace.convert.source import Source, opsets
+from mace.convert.structure import sort_nodes
+from mace.convert.support import KnownOperators, check_supported
+from mace.errors import ConvertError, ModelError
+from mace.graph.ir import Graph, Node
+from mace.graph.subgraphs import map_subgraphs
+from mace.reference.from_onnx import graph_from_proto
+from mace.reference.schema import newest_opset
+from mace.tensor import Array
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def import_model(source: Source, known: KnownOperators) -> Graph:
+    """The source's graph with every operator in its newest form, function operators inlined and all types inferred.
+
+    Raises ``ConvertError`` for a broken model and ``UnsupportedOperatorError`` listing every node that nobody can run.
+    """
+    try:
+        return _import(source, known)
+    except ConvertError as error:
+        if error.where.path is not None or source.path is None:
+            raise
+        raise ConvertError(error.message, path=source.path, field=error.where.field, hint=error.hint) from error
+    except ModelError as error:
+        if type(error) is not ModelError:
+            raise
+        raise ConvertError(str(error), path=source.path) from error
+
+
+def _import(source: Source, known: KnownOperators) -> Graph:
+    proto = _with_local_functions_inlined(source.proto)
+    versions = opsets(proto)
+    opset = versions.get("", newest_opset())
+    if opset > newest_opset():
+        raise ConvertError(f"opset {opset} is newer than the newest known one, {newest_opset()}", field="opset_import")
+    graph = graph_from_proto(proto.graph, opset, source.read)
+    graph = sort_nodes(lift_constants(graph))
+    check_supported(graph, versions, known)
+    graph = normalise(graph, opset)
+    return inline_schema_functions(graph, known)
+
+
+def _with_local_functions_inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Functions that the model itself defines are always inlined."""
+    if not proto.functions:
+        return proto
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(proto)
+    except Exception as error:  # the inliner raises what its C++ part raises
+        raise ConvertError(f"the model's own functions cannot be inlined: {error}", field="functions") from error
+
+
+def lift_constants(graph: Graph) -> Graph:
+    """Constant nodes become constants of the graph they are in, subgraphs included."""
+    constants = dict(graph.constants)
+    nodes = []
+    for node in graph.nodes:
+        if node.op == "Constant" and not node.domain:
+            constants[node.outputs[0]] = _constant_value(node)
+        else:
+            nodes.append(map_subgraphs(node, lift_constants))
+    return graph.with_(nodes=tuple(nodes), constants=constants)
+
+
+def _constant_value(node: Node) -> Array:
+    """The tensor of a Constant node, whichever of its attributes holds it."""
+    for name, value in node.attrs.items():
+        if isinstance(value, np.ndarray):
+            return value
+        match name:
+            case "value_int" | "value_ints":
+                return np.asarray(value, np.int64)
+            case "value_float" | "value_floats":
+                return np.asarray(value, np.float32)
+            case "value_string" | "value_strings":
+                return np.asarray(value, object)
+    raise ConvertError(f"Constant node '{node.outputs[0]}' holds no value", field=node.outputs[0])
