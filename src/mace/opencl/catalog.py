@@ -187,4 +187,3 @@ def _write(records: dict[str, Any]) -> None:
         atomic_write(_file(), [text.encode()])
     except (OSError, MaceError):
         return
-

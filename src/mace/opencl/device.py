@@ -21,7 +21,14 @@ class Device:
     """One OpenCL device. Making one loads no driver: that happens when ``handle`` is first asked for."""
 
     def __init__(
-        self, info: DeviceInfo, driver: Driver, platform_index: int, device_index: int, *, number: int, vector_limit: int = 0
+        self,
+        info: DeviceInfo,
+        driver: Driver,
+        platform_index: int,
+        device_index: int,
+        *,
+        number: int,
+        vector_limit: int = 0,
     ) -> None:
         self.info = info
         self.driver = driver

@@ -94,8 +94,10 @@ def _nothing(wanted: str, devices: list[Device]) -> str:
     if not devices:
         failed = [p for p in catalog.probe_all(find_drivers()) if p.status != "ok"]
         reasons = "".join(f"\n  {p.driver.label}: {p.status}: {p.reason}" for p in failed)
-        return f"there is no OpenCL device on this machine.{reasons}\n{INSTALL_HINT}" if reasons else (
-            f"there is no OpenCL device on this machine. {INSTALL_HINT}"
+        return (
+            f"there is no OpenCL device on this machine.{reasons}\n{INSTALL_HINT}"
+            if reasons
+            else (f"there is no OpenCL device on this machine. {INSTALL_HINT}")
         )
     found = "".join(f"\n  {d.number}: {kind_of(d.info)}, {d.label}" for d in devices)
     return f"no OpenCL device fits '{wanted}'. Found:{found}"

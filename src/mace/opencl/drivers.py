@@ -139,7 +139,15 @@ def _resolve(library: str) -> str:
         return library
     machine = platform.machine()
     folders = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    folders += [f"/lib/{machine}-linux-gnu", f"/usr/lib/{machine}-linux-gnu", "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"]
+    folders += [
+        f"/lib/{machine}-linux-gnu",
+        f"/usr/lib/{machine}-linux-gnu",
+        "/usr/local/lib",
+        "/lib64",
+        "/usr/lib64",
+        "/lib",
+        "/usr/lib",
+    ]
     for folder in folders:
         if folder and os.path.exists(path := os.path.join(folder, library)):
             return path

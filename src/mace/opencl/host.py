@@ -9,7 +9,16 @@ from functools import cache
 
 _CPU_FACTS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU implementer",
               "CPU architecture", "CPU variant", "CPU part", "CPU revision", "isa")  # fmt: skip
-_NODES = ("/dev/dri", "/dev/kfd", "/dev/nvidiactl", "/dev/nvidia0", "/dev/mali0", "/dev/kgsl-3d0", "/dev/dxg", "/dev/xdna")
+_NODES = (
+    "/dev/dri",
+    "/dev/kfd",
+    "/dev/nvidiactl",
+    "/dev/nvidia0",
+    "/dev/mali0",
+    "/dev/kgsl-3d0",
+    "/dev/dxg",
+    "/dev/xdna",
+)
 
 
 @cache
@@ -27,7 +36,9 @@ def cpu_summary() -> str:
     for line in text.split("\n\n", 1)[0].splitlines():
         name, _, value = line.partition(":")
         if name.strip() in _CPU_FACTS:
-            facts[name.strip()] = " ".join(sorted(value.split())) if name.strip() in ("flags", "Features") else value.strip()
+            facts[name.strip()] = (
+                " ".join(sorted(value.split())) if name.strip() in ("flags", "Features") else value.strip()
+            )
     digest = hashlib.sha256("\n".join(f"{k}={v}" for k, v in sorted(facts.items())).encode()).hexdigest()
     return f"{platform.machine()}-{digest[:16]}"
 

@@ -1,0 +1,65 @@
+"""Device memory."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import pyopencl as cl
+
+from mace.opencl.translate import translated
+
+
+class Buffer:
+    """A range of device memory. It keeps alive what it lies in: its parent, and the host memory it was made over."""
+
+    __slots__ = ("_keep", "_regions", "handle", "nbytes", "offset", "parent")
+
+    def __init__(
+        self, handle: cl.Buffer, nbytes: int, *, keep: Any = None, parent: Buffer | None = None, offset: int = 0
+    ) -> None:
+        self.handle = handle
+        self.nbytes = nbytes
+        self.parent = parent
+        self.offset = offset
+        """Where it begins in its parent, in bytes."""
+        self._keep = keep
+        self._regions: dict[tuple[int, int], Buffer] = {}
+
+    def region(self, offset: int, nbytes: int) -> Buffer:
+        """The part that begins ``offset`` bytes in; equal ranges are the same object.
+
+        Raises ``ValueError`` for a range outside it, and ``OpenCLError`` (CL_MISALIGNED_SUB_BUFFER_OFFSET) for an offset that
+        is no multiple of the device's alignment.
+        """
+        if offset < 0 or nbytes <= 0 or offset + nbytes > self.nbytes:
+            raise ValueError(f"bytes {offset} to {offset + nbytes} do not lie in a buffer of {self.nbytes}")
+        if self.parent is not None:
+            return self.parent.region(self.offset + offset, nbytes)
+        if offset == 0 and nbytes == self.nbytes:
+            return self
+        found = self._regions.get((offset, nbytes))
+        if found is None:
+            with translated(f"taking {nbytes} bytes at offset {offset} of a buffer"):
+                handle = self.handle.get_sub_region(offset, nbytes)
+            found = self._regions[offset, nbytes] = Buffer(handle, nbytes, parent=self, offset=offset)
+        return found
+
+    def release(self) -> None:
+        """Give the memory back now; the buffer and its regions must not be used afterwards."""
+        for region in self._regions.values():
+            region.handle.release()
+        self._regions.clear()
+        self.handle.release()
+        self._keep = None
+
+    def __enter__(self) -> Buffer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        return f"<Buffer of {self.nbytes} bytes>"
