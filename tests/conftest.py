@@ -7,7 +7,9 @@ state and configuration go to a folder of this run, and each test gets a program
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_PRIVATE = tempfile.TemporaryDirectory(prefix="mace-tests-")
+# One private home for the whole run: the workers of pytest-xdist inherit it from the process that made it.
+if "MACE_TESTS_HOME" not in os.environ:
+    os.environ["MACE_TESTS_HOME"] = tempfile.mkdtemp(prefix="mace-tests-")
+    atexit.register(shutil.rmtree, os.environ["MACE_TESTS_HOME"], ignore_errors=True)
 for _variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "POCL_CACHE_DIR"):
-    os.environ[_variable] = str(Path(_PRIVATE.name, _variable.lower()))
-    Path(os.environ[_variable]).mkdir(mode=0o700)
+    os.environ[_variable] = str(Path(os.environ["MACE_TESTS_HOME"], _variable.lower()))
+    Path(os.environ[_variable]).mkdir(mode=0o700, exist_ok=True)
 for _variable in ("MACE_DEVICE", "MACE_CACHE_DIR", "MACE_INTERNAL_STORAGE_PATH", "MACE_STATE_DIR"):
     os.environ.pop(_variable, None)
 
@@ -60,7 +65,7 @@ def device(device_spec: str) -> Device:
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The program storage of this test alone; every engine that is told nothing else writes there."""
     folder = tmp_path / "storage"
-    monkeypatch.setenv("MACE_CACHE_DIR", str(folder))
+    monkeypatch.setenv("MACE_STORAGE", str(folder))
     return folder
 
 

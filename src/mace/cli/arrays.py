@@ -57,7 +57,7 @@ def _split(text: str, names: Sequence[str]) -> tuple[str, Path]:
     for name in names:
         if text.startswith(f"{name}="):
             return name, Path(text[len(name) + 1 :])
-    name, equals, path = text.partition("=")
+    name, equals, _ = text.partition("=")
     if equals and not Path(text).exists():
         raise InputError(f"--input '{text}': the model has no input '{name}'; its inputs are {', '.join(names)}")
     return "", Path(text)

@@ -71,7 +71,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         except KeyboardInterrupt:
             return 130
-        except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message
+        except Exception as error:  # whatever it is, a person gets one message
             if debug:
                 raise
             output.error(error, as_json="--json" in words)

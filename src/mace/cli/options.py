@@ -36,7 +36,7 @@ ShapeOption = Annotated[
 
 
 def parse_shapes(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
-    """``name=1x3x224x224`` … → name → shape; an empty right side is a scalar. Raises ``InputError`` for anything else."""
+    """Shapes by name from ``name=1x3x224x224`` …; an empty right side is a scalar. Raises ``InputError``."""
     shapes = {}
     for text in texts or ():
         name, equals, sizes = text.rpartition("=")
