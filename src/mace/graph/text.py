@@ -23,7 +23,7 @@ def graph_text(graph: Graph, indent: str = "") -> str:
                 lines.append(f"    {key}:")
                 lines.append(graph_text(value, indent + "      ").rstrip("\n"))
     lines += [f"  output   {n}: {graph.type_of(n) or '?'}" for n in graph.outputs]
-    return "".join(f"{line if '\n' in line else indent + line}\n" for line in lines)
+    return "".join((line if "\n" in line else indent + line) + "\n" for line in lines)
 
 
 def _node_text(graph: Graph, node: Node) -> str:
