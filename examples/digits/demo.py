@@ -9,7 +9,6 @@ usage: python examples/digits/demo.py [DEVICE]      auto, gpu, cpu, part of a na
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -49,7 +48,7 @@ def start(model: str, program: str, storage: str, device: str, save: bool) -> di
         }
 
 
-def fresh_process(*arguments: str) -> dict[str, Any]:
+def fresh_process(*arguments: str | Path) -> dict[str, Any]:
     """What :func:`start` measures in a process of its own, and ``whole``: from its start to its end."""
     began = time.perf_counter()
     done = subprocess.run(
@@ -65,16 +64,15 @@ def main(device: str = "auto") -> int:
     from rich.table import Table
 
     console = Console(highlight=False)
-    with tempfile.TemporaryDirectory() as folder:
-        model, program = os.path.join(folder, "digits.mace"), os.path.join(folder, "mace_cl_compiled_program.bin")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model, program = folder / "digits.mace", folder / "mace_cl_compiled_program.bin"
         began = time.perf_counter()
         mace.convert(HERE / "digits.onnx", model)
         console.print(f"converted digits.onnx in {time.perf_counter() - began:.2f} s")
-        cold = fresh_process(model, program, os.path.join(folder, "cold"), device, "save")
+        cold = fresh_process(model, program, folder / "cold", device, "save")
         console.print(f"compiled for {cold['device']}; the program file has {cold['bytes'] / 1024:.0f} KiB")
-        warm_runs = [
-            fresh_process(model, program, os.path.join(folder, f"warm{i}"), device) for i in range(WARM_STARTS)
-        ]
+        warm_runs = [fresh_process(model, program, folder / f"warm{i}", device) for i in range(WARM_STARTS)]
     warm = {**warm_runs[0], **{k: statistics.median(r[k] for r in warm_runs) for k in ("first", "each")}}
 
     table = Table("", "cold: nothing compiled", "warm: from the file", box=None, pad_edge=False)
