@@ -40,8 +40,9 @@ def tail_of(
 ) -> Tail | None:
     """Render the tail of a contraction for values of OpenCL type ``ctype``, or vectors of that many ``lanes`` of it.
 
-    ``channel_axis`` is the output dimension that per-channel operands follow. With ``block`` the output is channel-blocked
-    and per-channel operands are padded to whole blocks. None when an operand's shape fits no kind that templates load.
+    ``channel_axis`` is the output dimension that per-channel operands follow. With ``block`` the output is
+    channel-blocked and per-channel operands are padded to whole blocks. None when an operand's shape fits no kind that
+    templates load.
     """
     if node.tail is None:
         return Tail({}, ())

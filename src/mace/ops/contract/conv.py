@@ -6,6 +6,7 @@ from math import prod
 
 from mace.graph.ir import Node
 from mace.ops.contract.common import accumulator, all_have_kernels, bias_defines, operand, tail_of
+from mace.ops.contract.conv_fast import fast, wish
 from mace.ops.geometry import Window, extent_defines
 from mace.ops.lowering import KernelCall, LowerContext, Operator, Write
 from mace.ops.storage import storage_defines
@@ -45,7 +46,7 @@ def general(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
 
 
 def lower(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    return general(node, ctx)
+    return fast(node, ctx) or general(node, ctx)
 
 
-CONV = Operator("Conv", lower)
+CONV = Operator("Conv", lower, wish)

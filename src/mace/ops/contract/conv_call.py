@@ -1,0 +1,64 @@
+"""The parts of a kernel call that the channel-blocked convolution variants have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mace.graph.ir import Node
+from mace.ops.contract.conv_problem import ConvProblem
+from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, vector_defines
+from mace.ops.lowering import Constant, Define, KernelCall, LowerContext, Read, Write
+from mace.ops.tunable import Space, tuning_key
+
+
+def operands(node: Node) -> tuple[str, str, str, str]:
+    """Names of input, weights, bias (empty when there is none) and output."""
+    main = node.main_inputs
+    return main[0], main[1], main[2] if len(main) > 2 else "", node.outputs[0]
+
+
+def output_block(node: Node, ctx: LowerContext) -> int:
+    """Width of the output's channel blocks; 0 when no blocked variant can run the node at all.
+
+    Weights and bias have to be constants, and every tensor of a type that the vector kernels store.
+    """
+    x, w, bias, y = operands(node)
+    constant = ctx.constant(w) is not None and (not bias or ctx.constant(bias) is not None)
+    usable = constant and ctx.constant(x) is None and all_real((x, w, bias, y), ctx)
+    return ctx.layout(y).block if usable and ctx.layout(y).block in (4, 8, 16) else 0
+
+
+def conv_call(
+    template: str,
+    node: Node,
+    ctx: LowerContext,
+    problem: ConvProblem,
+    weights: Constant,
+    defines: Mapping[str, Define],
+    items: int,
+    space: Space,
+    key: Mapping[str, int],
+) -> list[KernelCall] | None:
+    """One launch over ``items`` work-items with bias and tail; None when the tail does not fit."""
+    x, w, bias, y = operands(node)
+    block = ctx.layout(y).block
+    tail = blocked_tail(node, ctx, block)
+    if tail is None:
+        return None
+    bias_macros, bias_args = bias_vector(bias, ctx, problem.oc, block)
+    group_macros, local = group_defines(ctx.device)
+    macros = {
+        **{name: vector for o, v in (("X", x), ("W", w), ("Y", y)) for name, vector in _storage(o, v, ctx).items()},
+        **problem.defines(),
+        **defines,
+        **bias_macros,
+        **tail.defines,
+        **group_macros,
+        "V": block,
+    }
+    args = (Read(x), weights, *bias_args, Write(y), *tail.args)
+    return [KernelCall(template, macros, args, (items,), local, problem.flops, tuning_key(space, key))]
+
+
+def _storage(operand: str, value: str, ctx: LowerContext) -> dict[str, Define]:
+    return vector_defines(operand, ctx.type(value).dtype)

@@ -1,0 +1,34 @@
+"""The fast variants of Conv: which one runs a node, and the layouts it wants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mace.graph.ir import Node
+from mace.ops.contract.conv_blocked import conv_blocked
+from mace.ops.contract.conv_depthwise import conv_depthwise
+from mace.ops.contract.conv_planar import conv_planar
+from mace.ops.contract.vectors import tail_wishes
+from mace.ops.lowering import KernelCall, Layout, LayoutWish, LowerContext
+
+
+def fast(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
+    """The variant for the layouts that input and output have; None when they are plain or no variant fits."""
+    return conv_depthwise(node, ctx) or conv_blocked(node, ctx) or conv_planar(node, ctx)
+
+
+def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
+    """A blocked output, and the input as the variant that then runs needs it."""
+    rest = (False,) * (len(node.main_inputs) - 1) + tail_wishes(node, ctx)
+    for blocked_input in (False, True):
+        wanted = LayoutWish((blocked_input, *rest), (True,), eager=True)
+        if fast(node, _as_wished(node, ctx, wanted, block)):
+            return wanted
+    return None
+
+
+def _as_wished(node: Node, ctx: LowerContext, wanted: LayoutWish, block: int) -> LowerContext:
+    """The context as it will be when the wish is fulfilled."""
+    layouts = {v: Layout(block) for v, blocked in zip(node.inputs, wanted.inputs, strict=True) if blocked}
+    layouts |= {v: Layout(block) for v, blocked in zip(node.outputs, wanted.outputs, strict=True) if blocked}
+    return replace(ctx, layouts=layouts)

@@ -1,0 +1,67 @@
+"""Cost of register tiles: what a block of sums kept in vector registers takes on a CPU, in cycles of one core.
+
+The model counts, per step of the sum, the multiply-adds, the loads and the latency of a dependent multiply-add; figures
+are those of a core with two vector multiply-adds and two vector loads per cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mace.device import DeviceTraits
+
+LATENCY = 4
+"""Cycles from a multiply-add to the next one that needs its result."""
+L1_BYTES = 32 * 1024
+L2_BYTES = 1024 * 1024
+L2_LINE_CYCLES = 2
+"""Cycles to bring a 64-byte line from the second-level cache."""
+TILE_CYCLES = 60
+"""What a work-item costs besides its sums: index arithmetic, the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterTile:
+    """``pixels`` × ``blocks`` vectors of sums; a step multiplies ``pixels`` scalars by ``blocks`` vectors of weights."""
+
+    pixels: int
+    blocks: int
+
+    def fits(self, device: DeviceTraits) -> bool:
+        """Whether sums, one step's weights and one broadcast value stay in registers."""
+        return self.pixels * self.blocks + self.blocks + 1 <= vector_registers(device)
+
+    def cycles(self, steps: int, lanes: int) -> float:
+        """Estimated cycles for a sum of ``steps`` products per output, stores included."""
+        sums = self.pixels * self.blocks
+        step = max(sums / 2, (self.pixels + self.blocks) / 2, LATENCY)
+        weights = self.blocks * lanes * 4
+        if steps * weights > L1_BYTES:
+            step = max(step, weights / 64 * L2_LINE_CYCLES)
+        return steps * (step + 0.5) + sums * 2 + TILE_CYCLES
+
+
+def vector_registers(device: DeviceTraits) -> int:
+    """Vector registers a work-item may count on."""
+    if device.kind != "cpu":
+        return 20
+    return 16 if device.vector_width == 8 else 32
+
+
+def makespan(items: int, cycles: float, device: DeviceTraits) -> float:
+    """Cycles until the last of equal work-items is done when the compute units share them."""
+    units = max(1, device.compute_units)
+    return -(-items // units) * cycles
+
+
+def tiles(height: int, width: int, channel_blocks: int, device: DeviceTraits) -> Iterator[tuple[int, int, int]]:
+    """Every (rows, columns, blocks) that fits the registers and the extents; blocks divide ``channel_blocks``."""
+    most = vector_registers(device)
+    for blocks in range(1, min(channel_blocks, 6) + 1):
+        if channel_blocks % blocks:
+            continue
+        for rows in range(1, min(height, most) + 1):
+            for columns in range(1, min(width, most // rows) + 1):
+                if RegisterTile(rows * columns, blocks).fits(device):
+                    yield rows, columns, blocks
