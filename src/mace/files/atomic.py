@@ -13,11 +13,13 @@ from mace.errors import StorageError
 TEMPORARY_SUFFIX = ".mace-tmp"
 
 
-def atomic_write(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview], *, mode: int = 0o644) -> os.stat_result:
+def atomic_write(
+    path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview], *, mode: int = 0o644
+) -> os.stat_result:
     """Write the pieces one after the other; the file's state afterwards.
 
-    A temporary file in the same folder is written, synced, and renamed over the target, then the folder is synced. ``mode``
-    is the file's, less the user's umask. Raises ``StorageError``; the target is then as it was.
+    A temporary file in the same folder is written, synced, and renamed over the target, then the folder is synced.
+    ``mode`` is the file's, less the user's umask. Raises ``StorageError``; the target is then as it was.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
@@ -28,13 +30,13 @@ def atomic_write(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryvi
                 for piece in pieces:
                     _write_all(file.fileno(), memoryview(piece))
                 os.fsync(file.fileno())
-            os.replace(temporary, target)
+            temporary.replace(target)
         except BaseException:
             with suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
             raise
         sync_folder(target.parent)
-        return os.stat(target)
+        return target.stat()
     except OSError as error:
         raise StorageError(f"cannot be written: {error.strerror or error}", path=path) from error
 

@@ -1,7 +1,8 @@
 """Where mace keeps things for one user: a cache that may be deleted at any time, and a private state folder.
 
-The environment decides first: ``MACE_CACHE_DIR`` (or upstream's ``MACE_INTERNAL_STORAGE_PATH``) and ``MACE_STATE_DIR``. On
-Linux the XDG base directories follow; elsewhere platformdirs says what the system's custom is.
+The environment decides first: ``MACE_STORAGE`` (or upstream's ``MACE_INTERNAL_STORAGE_PATH``) for compiled programs,
+``MACE_CACHE_DIR`` and ``MACE_STATE_DIR``. On Linux the XDG base directories follow; elsewhere platformdirs says what the
+system's custom is.
 """
 
 from __future__ import annotations
@@ -13,15 +14,22 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The user's folder for compiled programs. It is not created here."""
-    for name in ("MACE_CACHE_DIR", "MACE_INTERNAL_STORAGE_PATH"):
-        if value := os.environ.get(name):
-            return Path(value)
+    """The user's folder for what can be made again. It is not created here."""
+    if value := os.environ.get("MACE_CACHE_DIR"):
+        return Path(value)
     if sys.platform == "linux":
         return _xdg("XDG_CACHE_HOME", ".cache")
     from platformdirs import user_cache_path
 
     return user_cache_path("mace", appauthor=False)
+
+
+def programs_folder() -> Path:
+    """The user's folder for compiled programs. It is not created here."""
+    for name in ("MACE_STORAGE", "MACE_INTERNAL_STORAGE_PATH"):
+        if value := os.environ.get(name):
+            return Path(value)
+    return cache_folder() / "programs"
 
 
 def state_folder() -> Path:
@@ -58,5 +66,4 @@ def is_private(folder: Path) -> bool:
 
 def _xdg(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
-    base = Path(value) if os.path.isabs(value) else Path.home() / default
-    return base / "mace"
+    return (Path(value) if Path(value).is_absolute() else Path.home() / default) / "mace"

@@ -28,18 +28,22 @@ class OpenedFile:
 def open_file(path: str | os.PathLike[str], *, max_bytes: int) -> OpenedFile:
     """Open a regular file of at most ``max_bytes`` for reading.
 
-    A stable file is mapped, so that what is not used is never read. One that another user could change while it is used is
-    read into memory of ours. Raises ``StorageError`` or ``LimitError``.
+    A stable file is mapped, so that what is not used is never read. One that another user could change while it is used
+    is read into memory of ours. Raises ``StorageError`` or ``LimitError``.
     """
     name = os.fspath(path)
     try:
-        handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        handle = os.open(
+            name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        )
         try:
             state = os.fstat(handle)
             if not stat.S_ISREG(state.st_mode):
                 raise StorageError("is not a regular file", path=name)
             if state.st_size > max_bytes:
-                raise LimitError(f"has {state.st_size} bytes, over the limit of {max_bytes}", path=name, field="file size")
+                raise LimitError(
+                    f"has {state.st_size} bytes, over the limit of {max_bytes}", path=name, field="file size"
+                )
             stable = _is_stable(state)
             if stable and state.st_size:
                 data = memoryview(mmap.mmap(handle, state.st_size, access=mmap.ACCESS_READ))

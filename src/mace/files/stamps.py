@@ -7,8 +7,8 @@ A stamp belongs to a kind and a key. Three kinds are in use:
 - ``own``: hash of a payload that mace wrote for this user on this machine;
 - ``proved``: hash of a binary, with a device identity → how its first load went.
 
-They lie in a folder of mode 0700 that belongs to the user; where it cannot be made so, there are no stamps. Reading needs no
-lock: every stamp is a file of its own, replaced by renaming.
+They lie in a folder of mode 0700 that belongs to the user; where it cannot be made so, there are no stamps. Reading
+needs no lock: every stamp is a file of its own, replaced by renaming.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class StampBook:
         if not (is_private(self.folder) and is_private(path.parent)):
             return None
         try:
-            with open(path, "rb") as file:
+            with path.open("rb") as file:
                 data = json.loads(file.read(STAMP_BYTES_MAX))
         except (OSError, ValueError, RecursionError):
             return None
@@ -110,7 +110,8 @@ class StampBook:
 
     def stamp_file(self, state: os.stat_result, sha256: str, *, kind: str = "file", wait: bool = False) -> bool:
         """Note that the file in this state has this hash. A file just written is noted only with ``wait``, which sleeps
-        until a later write would show (some 20 ms)."""
+        until a later write would show (some 20 ms).
+        """
         now = FileState.of(state)
         if wait and not now.settled and now.changed_ns % 1_000_000_000:
             time.sleep(SETTLE_NS * 1.2e-9)

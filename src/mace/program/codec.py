@@ -1,7 +1,8 @@
 """Bytes to content and back: recognises a layout by content, unfolds it layer by layer, and folds it again.
 
-Nothing here decides whom to trust and nothing touches a disk. Between the envelope and what is inside it stands ``gate``:
-it sees the verified header first and refuses by raising, so that no byte of a refused file is decrypted or unfolded.
+Nothing here decides whom to trust and nothing touches a disk. Between the envelope and what is inside it stands
+``gate``: it sees the verified header first and refuses by raising, so that no byte of a refused file is decrypted or
+unfolded.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ class FileLayout(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What is known of a file before it is unfolded. ``digest`` names its bytes: the SHA-256 of the payload in an envelope, a
-    kernel table's own trailing hash, the SHA-256 of everything in the other layouts."""
+    """What is known of a file before it is unfolded. ``digest`` names its bytes: the SHA-256 of the payload in an
+    envelope, a kernel table's own trailing hash, the SHA-256 of everything in the other layouts.
+    """
 
     layout: FileLayout
     digest: str
@@ -84,8 +86,9 @@ def decode_program(
 ) -> ProgramFile:
     """The content of a program file of any layout.
 
-    ``verify=False`` leaves the hashes out: for bytes that were verified before and cannot have changed since. Payloads are
-    views of ``data`` where it is neither compressed nor encrypted. Raises a ``ProgramFileError``, or what ``gate`` raises.
+    ``verify=False`` leaves the hashes out: for bytes that were verified before and cannot have changed since. Payloads
+    are views of ``data`` where it is neither compressed nor encrypted. Raises a ``ProgramFileError``, or what ``gate``
+    raises.
     """
     view = memoryview(data)
     limits.check("file_bytes", len(view))
@@ -111,15 +114,34 @@ def decode_program(
     return ProgramFile(seal, content, len(view), compressed, encrypted)
 
 
-def encode_program(content: ProgramContent, *, compressed: bool = False, secret: Secret | None = None) -> list[Bytes]:
-    """An unsigned envelope around the content, as pieces to be written in order; the first is the header."""
+@dataclass(frozen=True, slots=True)
+class EncodedProgram:
+    """A file as pieces to be written in order, its envelope's header first. ``index_sha256`` names the table's index."""
+
+    header: EnvelopeHeader
+    payload: list[Bytes]
+    index_sha256: str
+
+    @property
+    def pieces(self) -> list[Bytes]:
+        return [self.header.encode(), *self.payload]
+
+    def to_bytes(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+def encode_program(
+    content: ProgramContent, *, compressed: bool = False, secret: Secret | None = None
+) -> EncodedProgram:
+    """An unsigned envelope around the content. Equal content gives equal bytes, unless it is encrypted."""
     plain = not compressed and secret is None
-    payload = table.encode_table(content, base=envelope.HEADER_BYTES if plain else 0)
+    encoded = table.encode_table(content, base=envelope.HEADER_BYTES if plain else 0)
+    payload = encoded.pieces
     if compressed:
         payload = [compress.compress(b"".join(payload))]
     if secret is not None:
         payload = [encrypt.encrypt(b"".join(payload), secret)]
-    return [envelope.header_for(payload).encode(), *payload]
+    return EncodedProgram(envelope.header_for(payload), payload, encoded.index_sha256)
 
 
 def _decode_bare(view: memoryview, verify: bool, gate: Gate | None, limits: Limits) -> ProgramFile:

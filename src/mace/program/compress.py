@@ -59,5 +59,7 @@ def _zstandard() -> ModuleType:
     try:
         import zstandard
     except ImportError:
-        raise MissingExtraError("a compressed program file needs the package zstandard: pip install zstandard") from None
+        raise MissingExtraError(
+            "a compressed program file needs the package zstandard: pip install zstandard"
+        ) from None
     return zstandard

@@ -1,7 +1,7 @@
 """What a program file holds, whatever its layout: devices and entries.
 
-An entry is found by (kind, key, device). Its key is content-addressed by whoever stores it, such as the SHA-256 of source
-and build options, so that two models in one file share what is equal and never overwrite what is not.
+An entry is found by (kind, key, device). Its key is content-addressed by whoever stores it, such as the SHA-256 of
+source and build options, so that two models in one file share what is equal and never overwrite what is not.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ class Entry:
     def verify(self) -> None:
         """Hash the payload. Raises ``IntegrityError`` when it is not what the table says."""
         if not hmac.compare_digest(hashlib.sha256(self.payload).hexdigest(), self.sha256):
-            raise IntegrityError(f"the {self.kind} section '{self.key}' does not have the hash its table gives", field="sha256")
+            raise IntegrityError(
+                f"the {self.kind} section '{self.key}' does not have the hash its table gives", field="sha256"
+            )
 
 
 @dataclass(frozen=True, slots=True)

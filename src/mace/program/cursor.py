@@ -11,7 +11,8 @@ from mace.program.content import Bytes
 
 
 class Cursor:
-    """Reads ``data[start:end]`` from front to back. Every method raises ``ProgramFormatError`` rather than read past the end.
+    """Reads ``data[start:end]`` from front to back. Every method raises ``ProgramFormatError`` rather than read past
+    the end.
 
     ``base`` is what offsets in error messages are counted from, so that they name the place in the file.
     """

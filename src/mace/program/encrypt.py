@@ -56,7 +56,7 @@ class Secret:
     def file(cls, path: str | os.PathLike[str]) -> Secret:
         """The key in a file: 32 bytes, or 64 hexadecimal digits. Raises ``DecryptionError``."""
         try:
-            with open(Path(path), "rb") as file:
+            with Path(path).open("rb") as file:
                 data = file.read(1024)
         except OSError as error:
             raise DecryptionError(f"the key file cannot be read: {error.strerror}", path=path) from error
@@ -106,7 +106,9 @@ def decrypt(data: Bytes, secret: Secret | None, *, limits: Limits = DEFAULT_LIMI
         raise DecryptionError(f"the file is encrypted and {wanted} was not given", field="encryption header")
     if (secret.source == "scrypt") != (kdf == _SCRYPT):
         raise DecryptionError(
-            "the file is encrypted with a passphrase, not a key" if kdf == _SCRYPT else "the file is encrypted with a key, not a passphrase"
+            "the file is encrypted with a passphrase, not a key"
+            if kdf == _SCRYPT
+            else "the file is encrypted with a key, not a passphrase"
         )
     key = _derive(secret.value, salt, log_n, r, p) if kdf == _SCRYPT else secret.value
     from cryptography.exceptions import InvalidTag
@@ -121,12 +123,16 @@ def decrypt(data: Bytes, secret: Secret | None, *, limits: Limits = DEFAULT_LIMI
 def _derive(passphrase: bytes, salt: bytes, log_n: int, r: int, p: int) -> bytes:
     import hashlib
 
-    return hashlib.scrypt(passphrase, salt=salt, n=1 << log_n, r=r, p=p, maxmem=((128 * r) << log_n) + (1 << 26), dklen=KEY_BYTES)
+    return hashlib.scrypt(
+        passphrase, salt=salt, n=1 << log_n, r=r, p=p, maxmem=((128 * r) << log_n) + (1 << 26), dklen=KEY_BYTES
+    )
 
 
 def _cipher(key: bytes) -> AESGCM:
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError:
-        raise MissingExtraError("an encrypted program file needs the package cryptography: pip install cryptography") from None
+        raise MissingExtraError(
+            "an encrypted program file needs the package cryptography: pip install cryptography"
+        ) from None
     return AESGCM(key)

@@ -61,29 +61,39 @@ def header_for(payload: Iterable[Bytes]) -> EnvelopeHeader:
 
 def parse_header(data: Bytes) -> EnvelopeHeader:
     """The header of a whole file. Raises ``ProgramFormatError`` or, where the declared size is not the real one,
-    ``IntegrityError``."""
+    ``IntegrityError``.
+    """
     header = parse_fields(data)
     if header.total_bytes != len(data):  # E2
-        raise IntegrityError(f"the file has {len(data)} bytes, its header says {header.total_bytes}", offset=0x08, field="size")
+        raise IntegrityError(
+            f"the file has {len(data)} bytes, its header says {header.total_bytes}", offset=0x08, field="size"
+        )
     return header
 
 
 def parse_fields(data: Bytes) -> EnvelopeHeader:
     """The header from a file's first 0x150 bytes, its declared size not compared. Raises ``ProgramFormatError``."""
     if len(data) < HEADER_BYTES:
-        raise ProgramFormatError(f"the file has {len(data)} bytes, an envelope alone {HEADER_BYTES}", offset=len(data), field="header")
+        raise ProgramFormatError(
+            f"the file has {len(data)} bytes, an envelope alone {HEADER_BYTES}", offset=len(data), field="header"
+        )
     magic, version, total, digest, signature = _HEADER.unpack_from(data)
     if magic != MAGIC or version != VERSION:  # E1
-        raise ProgramFormatError(f"magic {magic!r}, version {version:#x} are not an envelope's", offset=0, field="magic")
+        raise ProgramFormatError(
+            f"magic {magic!r}, version {version:#x} are not an envelope's", offset=0, field="magic"
+        )
     if not _HEX.issuperset(digest):  # E3
-        raise ProgramFormatError("the payload hash is not 64 lower-case hexadecimal digits", offset=0x10, field="payload hash")
+        raise ProgramFormatError(
+            "the payload hash is not 64 lower-case hexadecimal digits", offset=0x10, field="payload hash"
+        )
     return EnvelopeHeader(total, digest.decode("ascii"), signature)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPayload:
-    """A payload whose hash was found right. ``body_sha256`` is the hash of all of it but the last 32 bytes, found in the same
-    pass: a kernel table's own hash is compared with it."""
+    """A payload whose hash was found right. ``body_sha256`` is the hash of all of it but the last 32 bytes, found in
+    the same pass: a kernel table's own hash is compared with it.
+    """
 
     data: memoryview
     body_sha256: bytes
@@ -97,5 +107,7 @@ def verify_payload(header: EnvelopeHeader, data: Bytes) -> VerifiedPayload:
     body_sha256 = digest.digest()
     digest.update(payload[body:])
     if not hmac.compare_digest(digest.hexdigest(), header.payload_sha256):
-        raise IntegrityError("the payload does not have the hash its header gives", offset=HEADER_BYTES, field="payload hash")
+        raise IntegrityError(
+            "the payload does not have the hash its header gives", offset=HEADER_BYTES, field="payload hash"
+        )
     return VerifiedPayload(payload, body_sha256)

@@ -9,7 +9,6 @@ from pathlib import Path
 from mace.errors import ProgramFileError
 from mace.files.atomic import atomic_write
 from mace.files.mapping import open_file
-from mace.program import envelope
 from mace.program.codec import Gate, ProgramFile, decode_program, encode_program
 from mace.program.content import Bytes, ProgramContent
 from mace.program.encrypt import Secret
@@ -26,6 +25,7 @@ class SavedProgram:
     entries: int
     nbytes: int
     digest: str
+    index_sha256: str
     state: os.stat_result
 
 
@@ -59,10 +59,11 @@ def write_program(
     mode: int = 0o644,
 ) -> SavedProgram:
     """Write an unsigned envelope. A reader sees the old file or the new one, never a part. Raises ``StorageError``."""
-    pieces = encode_program(content, compressed=compressed, secret=secret)
-    header = envelope.parse_fields(pieces[0])
-    state = atomic_write(path, pieces, mode=mode)
-    return SavedProgram(Path(path), len(content.entries), header.total_bytes, header.payload_sha256, state)
+    encoded = encode_program(content, compressed=compressed, secret=secret)
+    header = encoded.header
+    state = atomic_write(path, encoded.pieces, mode=mode)
+    count = len(content.entries)
+    return SavedProgram(Path(path), count, header.total_bytes, header.payload_sha256, encoded.index_sha256, state)
 
 
 def placed(error: ProgramFileError, path: str | os.PathLike[str]) -> ProgramFileError:

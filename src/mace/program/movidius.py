@@ -1,4 +1,5 @@
-"""The header of a Movidius blob (Myriad X, compiled by OpenVINO), kept as an opaque section. Facts only: nothing is run.
+"""The header of a Movidius blob (Myriad X, compiled by OpenVINO), kept as an opaque section. Facts only: nothing is
+run.
 
 Clauses: docs/program-file.md, part V.
 """
@@ -56,17 +57,23 @@ def is_blob(data: Bytes) -> bool:
 def read_facts(data: Bytes) -> BlobFacts:
     """The header's facts. Raises ``ProgramFormatError`` when it is cut, or names places outside the blob (V2, V3)."""
     if len(data) < HEADER_BYTES:
-        raise ProgramFormatError(f"a Movidius blob's header has {HEADER_BYTES} bytes, not {len(data)}", field="blob header")
+        raise ProgramFormatError(
+            f"a Movidius blob's header has {HEADER_BYTES} bytes, not {len(data)}", field="blob header"
+        )
     if not is_blob(data):
         raise ProgramFormatError("is not a Movidius blob", offset=0, field="magic")
     _, kind, machine, version, *_ = _ELF.unpack_from(data)
     if (kind, machine, version) != (1, 2, 2):
-        raise ProgramFormatError(f"ELF type {kind}, machine {machine}, version {version} are not a Movidius blob's", offset=0x10)
+        raise ProgramFormatError(
+            f"ELF type {kind}, machine {machine}, version {version} are not a Movidius blob's", offset=0x10
+        )
     facts = BlobFacts(*_FACTS.unpack_from(data, ELF_BYTES))
     if facts.magic != BLOB_MAGIC:
         raise ProgramFormatError(f"magic {facts.magic} should be {BLOB_MAGIC}", offset=ELF_BYTES, field="blob magic")
     if facts.file_bytes != len(data):
-        raise ProgramFormatError(f"says it has {facts.file_bytes} bytes, has {len(data)}", offset=ELF_BYTES + 4, field="blob size")
+        raise ProgramFormatError(
+            f"says it has {facts.file_bytes} bytes, has {len(data)}", offset=ELF_BYTES + 4, field="blob size"
+        )
     for name in _OFFSETS:
         if getattr(facts, name) > len(data):
             raise ProgramFormatError(f"offset {getattr(facts, name):#x} lies outside the blob", field=name)

@@ -1,4 +1,7 @@
-"""The kernel table ("MCLP", layout 2): header, vendor headers, sections, index, hash. Clauses: docs/program-file.md, part T."""
+"""The kernel table ("MCLP", layout 2): header, vendor headers, sections, index, hash.
+
+Clauses: docs/program-file.md, part T.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mace.device import DeviceIdentity
@@ -21,11 +24,12 @@ VERSION = 0x0001_0000
 HASH_BYTES = 32
 SECTION_ALIGNMENT = 64
 WEIGHTS_ALIGNMENT = 4096
+TABLE_ALIGNMENT = 8
 NO_DEVICE = 0xFFFF_FFFF
 
 _HEADER = struct.Struct("<4sIIII")
 _VENDOR = struct.Struct("<4sI")
-_COUNT = struct.Struct("<II")
+_INDEX = struct.Struct("<II32s")
 _SECTION = struct.Struct("<4sIIIII32s")
 _KERNEL = struct.Struct("<IIIIII32s")
 _OPENCL, _MOVIDIUS, _VENDOR_END = b"CLDV", b"MVID", b"END\0"
@@ -45,11 +49,19 @@ def is_table(data: Bytes) -> bool:
     return bytes(data[:4]) in MAGICS and bytes(data[4:8]) == VERSION.to_bytes(4, "little")
 
 
-def encode_table(content: ProgramContent, *, base: int = 0) -> list[Bytes]:
-    """The table as pieces to be written one after the other.
+@dataclass(frozen=True, slots=True)
+class EncodedTable:
+    """A table as pieces to be written one after the other, and the hash of its index (T5) in hexadecimal."""
 
-    ``base`` is the offset in the file where the table will begin: sections are aligned in the *file*, so that they can be
-    mapped in place. Raises ``LimitError`` when the content does not fit the table's 32-bit fields.
+    pieces: list[Bytes]
+    index_sha256: str
+
+
+def encode_table(content: ProgramContent, *, base: int = 0) -> EncodedTable:
+    """The table's bytes: equal content gives equal bytes.
+
+    ``base`` is the offset in the file where the table will begin: sections are aligned in the *file*, so that they can
+    be mapped in place. Raises ``LimitError`` when the content does not fit the table's 32-bit fields.
     """
     devices = content.devices
     numbers = {d: n for n, d in enumerate(devices)}
@@ -64,7 +76,7 @@ def encode_table(content: ProgramContent, *, base: int = 0) -> list[Bytes]:
     head = b"".join(_vendor(tag, body) for tag, body in vendors) + _VENDOR.pack(_VENDOR_END, 0)
     pieces: list[Bytes] = [head]
     at = _HEADER.size + len(head)
-    sections, kernels = bytearray(_COUNT.pack(len(content.entries), 0)), bytearray()
+    sections, kernels = bytearray(), bytearray()
     kernel_count = 0
     for number, (e, owner) in enumerate(zip(content.entries, owners, strict=True)):
         step = WEIGHTS_ALIGNMENT if e.kind is EntryKind.WEIGHTS else SECTION_ALIGNMENT
@@ -78,14 +90,23 @@ def encode_table(content: ProgramContent, *, base: int = 0) -> list[Bytes]:
         at += e.nbytes
         kernel_count += len(e.kernels)
         kernels += b"".join(_kernel(number, k) for k in e.kernels)
-    pad = -at % 8
+    pad = -at % TABLE_ALIGNMENT
     pieces.append(bytes(pad))
     header = _HEADER.pack(MAGIC, VERSION, kernel_count, content.nbytes, _fits(at + pad))
-    pieces = [header, *pieces, bytes(sections), bytes(kernels)]
+    index_sha256 = hashlib.sha256(header + head + sections + kernels).digest()
+    pieces = [header, *pieces, _INDEX.pack(len(content.entries), 0, index_sha256), bytes(sections), bytes(kernels)]
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
-    return [*(p for p in pieces if len(p)), digest.digest()]
+    return EncodedTable([*(p for p in pieces if len(p)), digest.digest()], index_sha256.hex())
+
+
+@dataclass(frozen=True, slots=True)
+class TableIndex:
+    """A table whose structure was checked: its content, and the hash over header, vendor headers and index (T5)."""
+
+    content: ProgramContent
+    sha256: str
 
 
 def decode_table(
@@ -98,41 +119,63 @@ def decode_table(
 ) -> ProgramContent:
     """The content of a table; payloads are views of ``data``.
 
-    ``base`` is where the table begins in its file, for messages. ``verify`` hashes the table and every section; without it
-    only the structure is checked, which suits bytes that were verified before. ``body_sha256`` is the hash of everything
-    before the table's own, where the caller found it already. Raises ``ProgramFormatError``, ``IntegrityError`` or
-    ``LimitError``.
+    ``base`` is where the table begins in its file, for messages. ``verify`` hashes the table and every section; without
+    it only the structure is checked, which suits bytes that were verified before. ``body_sha256`` is the hash of
+    everything before the table's own, where the caller found it already. Raises ``ProgramFormatError``,
+    ``IntegrityError`` or ``LimitError``.
     """
+    view = memoryview(data)
+    if verify and len(view) >= HASH_BYTES:  # T9
+        digest = body_sha256 or hashlib.sha256(view[:-HASH_BYTES]).digest()
+        if not hmac.compare_digest(digest, view[-HASH_BYTES:]):
+            offset = base + len(view) - HASH_BYTES
+            raise IntegrityError("the kernel table's own hash does not hold", offset=offset, field="sha256")
+    content = decode_index(view, base=base, verify=verify, limits=limits).content
+    if verify:
+        for entry in content.entries:
+            entry.verify()
+    return content
+
+
+def decode_index(data: Bytes, *, base: int = 0, verify: bool = True, limits: Limits = DEFAULT_LIMITS) -> TableIndex:
+    """Structure and index of a table. ``verify`` hashes the index only, not the sections and not the whole (T5)."""
     view = memoryview(data)
     limits.check("file_bytes", len(view))
     cursor = Cursor(view, 0, max(0, len(view) - HASH_BYTES), base=base)
     magic, version, kernel_count, binary_bytes, table_at = cursor.unpack(_HEADER, "header")
     if magic not in MAGICS or version != VERSION:  # T1
-        raise ProgramFormatError(f"magic {magic!r}, version {version:#x} are not a kernel table's", offset=base, field="magic")
-    if verify:  # T9
-        digest = body_sha256 or hashlib.sha256(view[: cursor.end]).digest()
-        if not hmac.compare_digest(digest, view[cursor.end :]):
-            raise IntegrityError("the kernel table's own hash does not hold", offset=base + cursor.end, field="sha256")
+        message = f"magic {magic!r}, version {version:#x} are not a kernel table's"
+        raise ProgramFormatError(message, offset=base, field="magic")
     if not cursor.at <= table_at <= cursor.end:  # T3
-        raise ProgramFormatError(f"table offset {table_at:#x} lies outside the file", offset=base + 0x10, field="table offset")
+        message = f"table offset {table_at:#x} lies outside the file"
+        raise ProgramFormatError(message, offset=base + 0x10, field="table offset")
     limits.check("kernels", kernel_count, offset=base + 0x08)
     index = Cursor(view, table_at, cursor.end, base=base)
     if index.left == 0:  # T10: an empty table
         if kernel_count or binary_bytes or cursor.at != table_at:
             raise ProgramFormatError("the table has no index", offset=base + table_at, field="index")
-        return ProgramContent()
-    vendors = list(_read_vendors(Cursor(view, cursor.at, table_at, base=base), cursor, limits))
-    entries = list(_read_sections(index, view, cursor, table_at, vendors, limits))
+        return TableIndex(ProgramContent(), hashlib.sha256(view[: _HEADER.size]).hexdigest())
+    body = Cursor(view, cursor.at, table_at, base=base)
+    vendors = list(_read_vendors(body, limits))
+    count, reserved, index_sha256 = index.unpack(_INDEX, "index")
+    if reserved:
+        raise index.fail("a reserved field is not zero", "index")
+    if verify:  # T5
+        digest = hashlib.sha256(view[: body.at])
+        digest.update(view[index.at : index.end])
+        if not hmac.compare_digest(digest.digest(), index_sha256):
+            raise IntegrityError("the index's hash does not hold", offset=base + table_at, field="index hash")
+    entries = list(
+        _read_sections(index, body, limits.check("sections", count, offset=base + table_at), vendors, limits)
+    )
     if sum(e.nbytes for e in entries) != binary_bytes:  # T2
-        raise ProgramFormatError("the total binary size is not that of the sections", offset=base + 0x0C, field="binary size")
+        message = "the total binary size is not that of the sections"
+        raise ProgramFormatError(message, offset=base + 0x0C, field="binary size")
     _attach_kernels(index, entries, kernel_count, limits)
     if index.left:  # T8
         raise index.fail(f"{index.left} bytes lie between the index and the hash", "index")
-    if verify:
-        for e in entries:
-            e.verify()
     try:
-        return ProgramContent(tuple(entries))
+        return TableIndex(ProgramContent(tuple(entries)), index_sha256.hex())
     except ValueError as error:
         raise ProgramFormatError(str(error), offset=base + table_at, field="index") from None
 
@@ -167,42 +210,32 @@ def _fits(offset: int) -> int:
     return offset
 
 
-def _read_vendors(cursor: Cursor, outer: Cursor, limits: Limits) -> Iterator[DeviceIdentity | dict[str, Any]]:
-    """Vendor headers up to their end mark (T4); leaves ``outer`` behind them."""
+def _read_vendors(body: Cursor, limits: Limits) -> Iterator[DeviceIdentity | dict[str, Any]]:
+    """Vendor headers up to their end mark (T4)."""
     count = 0
     while True:
-        at = cursor.base + cursor.at
-        tag, size = cursor.unpack(_VENDOR, "vendor header")
+        at = body.base + body.at
+        tag, size = body.unpack(_VENDOR, "vendor header")
         if tag == _VENDOR_END and size == 0:
-            outer.at = cursor.at
             return
         if tag not in (_OPENCL, _MOVIDIUS):
             raise ProgramFormatError(f"vendor header {tag!r} is unknown", offset=at, field="vendor header")
         count = limits.check("devices", count + 1, offset=at)
-        body = cursor.json_object(limits.check("device_bytes", size, offset=at), "vendor header")
-        cursor.zeros(-size % 4, "vendor header")
+        facts = body.json_object(limits.check("device_bytes", size, offset=at), "vendor header")
+        body.zeros(-size % 4, "vendor header")
         if tag == _MOVIDIUS:
-            yield body
+            yield facts
             continue
         try:
-            yield DeviceIdentity.from_json(body)
+            yield DeviceIdentity.from_json(facts)
         except ValueError as error:
             raise ProgramFormatError(str(error), offset=at, field="vendor header") from None
 
 
 def _read_sections(
-    index: Cursor,
-    view: memoryview,
-    cursor: Cursor,
-    table_at: int,
-    vendors: list[DeviceIdentity | dict[str, Any]],
-    limits: Limits,
+    index: Cursor, body: Cursor, count: int, vendors: list[DeviceIdentity | dict[str, Any]], limits: Limits
 ) -> Iterator[Entry]:
-    """Section records (T5, T6): in order of offset, no overlap, and nothing but zero padding between them."""
-    count, reserved = index.unpack(_COUNT, "section count")
-    limits.check("sections", count, offset=index.base + index.at)
-    if reserved:
-        raise index.fail("a reserved field is not zero", "section count")
+    """Section records (T6): in order of offset, no overlap, and nothing but zero padding between them."""
     for _ in range(count):
         tag, owner, at, size, key_size, meta_size, digest = index.unpack(_SECTION, "section")
         kind = _KINDS.get(tag)
@@ -214,19 +247,20 @@ def _read_sections(
         if not key:
             raise index.fail("a section has no key", "section key")
         step = WEIGHTS_ALIGNMENT if kind is EntryKind.WEIGHTS else SECTION_ALIGNMENT
-        if not cursor.at <= at < cursor.at + step or at + size > table_at:
-            raise index.fail(f"the section at {at:#x} of {size} bytes overlaps another, leaves a hole or lies outside", "section offset")
-        cursor.zeros(at - cursor.at, "padding")
-        payload = cursor.take(size, "section")
-        owner_data = None if owner == NO_DEVICE else vendors[owner] if owner < len(vendors) else index
-        if isinstance(owner_data, Cursor):
+        if not body.at <= at < body.at + step or at + size > body.end:
+            message = f"the section at {at:#x} of {size} bytes overlaps another, leaves a hole or lies outside"
+            raise index.fail(message, "section offset")
+        body.zeros(at - body.at, "padding")
+        payload = body.take(size, "section")
+        if owner != NO_DEVICE and owner >= len(vendors):
             raise index.fail(f"vendor header {owner} of {len(vendors)} does not exist", "section device")
-        if isinstance(owner_data, dict):
-            meta, owner_data = {**meta, "movidius": owner_data}, None
-        yield Entry(kind, key, payload, digest.hex(), owner_data, (), meta)
-    if table_at - cursor.at >= 8:  # T6
-        raise cursor.fail(f"{table_at - cursor.at} bytes belong to no section", "padding")
-    cursor.zeros(table_at - cursor.at, "padding")
+        device = None if owner == NO_DEVICE else vendors[owner]
+        if isinstance(device, dict):
+            meta, device = {**meta, "movidius": device}, None
+        yield Entry(kind, key, payload, digest.hex(), device, (), meta)
+    if body.left >= TABLE_ALIGNMENT:  # T6
+        raise body.fail(f"{body.left} bytes belong to no section", "padding")
+    body.zeros(body.left, "padding")
 
 
 def _attach_kernels(index: Cursor, entries: list[Entry], count: int, limits: Limits) -> None:

@@ -1,0 +1,119 @@
+"""Open a program file to be used: verified, trusted, and not verified again while it stays the same.
+
+The result's payloads are the bytes that were verified: a mapping of a file that only this user and the administrator
+can change, or memory of ours.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from mace.errors import IntegrityError, LimitError, ProgramFileError, ProgramFormatError
+from mace.files.mapping import OpenedFile, open_file
+from mace.files.stamps import StampBook
+from mace.program import envelope, table
+from mace.program.codec import ProgramFile, Seal, decode_program
+from mace.program.content import Bytes, Entry, ProgramContent
+from mace.program.encrypt import Secret
+from mace.program.files import SavedProgram, placed, write_program
+from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.program.trust import Trust, Verdict
+
+OWN_INDEX_STAMP = "own-index"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProgram:
+    """A program file whose bytes may reach a driver."""
+
+    where: str
+    file: ProgramFile
+    verdict: Verdict
+    verified_before: bool
+    """Whether the hashes were found right at an earlier start and the file has not changed since."""
+
+
+def open_trusted(
+    source: str | os.PathLike[str] | Bytes,
+    trust: Trust,
+    *,
+    secret: Secret | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> TrustedProgram:
+    """Open a file, or bytes handed in. Raises ``StorageError`` or a ``ProgramFileError`` that names the file."""
+    if isinstance(source, bytes | memoryview | bytearray):
+        return _open_bytes(memoryview(bytes(source)), "bytes handed in", trust, None, secret, limits)
+    opened = open_file(source, max_bytes=limits.file_bytes)
+    stamps = trust.stamps or StampBook()
+    known = stamps.file_digest(opened.state) if opened.stable else None
+    try:
+        program = _open_bytes(opened.data, opened.path, trust, known, secret, limits)
+    except ProgramFileError as error:
+        raise placed(error, opened.path) from error
+    if known is None and opened.stable:
+        stamps.stamp_file(opened.state, program.file.seal.digest)
+    return program
+
+
+def _open_bytes(
+    data: memoryview, where: str, trust: Trust, known: str | None, secret: Secret | None, limits: Limits
+) -> TrustedProgram:
+    verdicts: list[Verdict] = []
+
+    def gate(seal: Seal) -> None:
+        if known is not None and seal.digest != known:
+            raise IntegrityError("the file is not the one that was verified", field="payload hash")
+        verdicts.append(trust.judge(seal))
+
+    file = decode_program(data, verify=known is None, secret=secret, gate=gate, limits=limits)
+    return TrustedProgram(where, file, verdicts[0], known is not None)
+
+
+def salvage(opened: OpenedFile, trust: Trust, *, limits: Limits = DEFAULT_LIMITS) -> ProgramContent:
+    """What is intact of a damaged file of this user's own store.
+
+    An entry is taken over when the file's index is one that mace wrote for this user, and the section has the hash
+    which that index gives. Anything else, and every compressed or encrypted file, is lost.
+    """
+    data, base = opened.data, 0
+    if envelope.is_envelope(data):
+        data, base = data[envelope.HEADER_BYTES :], envelope.HEADER_BYTES
+    try:
+        index = table.decode_index(data, base=base, limits=limits)
+    except (ProgramFormatError, IntegrityError, LimitError):
+        return ProgramContent()
+    if not opened.is_own or (trust.stamps or StampBook()).get(OWN_INDEX_STAMP, index.sha256) is None:
+        return ProgramContent()
+    return ProgramContent(tuple(e for e in index.content.entries if _is_intact(e)))
+
+
+def save_own(
+    path: str | os.PathLike[str],
+    content: ProgramContent,
+    trust: Trust,
+    *,
+    compressed: bool = False,
+    secret: Secret | None = None,
+    mode: int = 0o644,
+) -> SavedProgram:
+    """Write a file and remember that this user's mace wrote it. Raises ``StorageError``."""
+    saved = write_program(path, content, compressed=compressed, secret=secret, mode=mode)
+    stamps = trust.stamps or StampBook()
+    trust.note_own(saved.digest)
+    stamps.put(OWN_INDEX_STAMP, saved.index_sha256, {})
+    stamps.stamp_file(saved.state, saved.digest, wait=True)
+    return saved
+
+
+def is_damage(error: ProgramFileError) -> bool:
+    """Whether the error means that the bytes are broken, rather than foreign, locked or not trusted."""
+    return isinstance(error, IntegrityError | ProgramFormatError | LimitError)
+
+
+def _is_intact(entry: Entry) -> bool:
+    try:
+        entry.verify()
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""When each entry of a store's file was last used, in a small file beside it: what eviction goes by.
+
+Losing it costs nothing but a worse choice of what to evict, so every failure here is silent.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from mace.errors import StorageError
+from mace.files.atomic import atomic_write
+from mace.program.content import EntryId
+
+USAGE_SUFFIX = ".used.json"
+USAGE_BYTES_MAX = 16 << 20
+TOUCH_SECONDS = 3_600
+"""A start notes its use at most this often."""
+
+
+def usage_path(path: Path) -> Path:
+    """The usage file of a program file."""
+    return path.with_name(path.name + USAGE_SUFFIX)
+
+
+def read_usage(path: Path) -> dict[EntryId, int]:
+    """Entry → when it was last used, in seconds since 1970."""
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        with usage_path(path).open("rb") as file:
+            rows = json.loads(file.read(USAGE_BYTES_MAX))
+        return {(str(kind), str(key), str(device)): int(when) for kind, key, device, when in rows}
+    return {}
+
+
+def write_usage(path: Path, last_used: Mapping[EntryId, int]) -> None:
+    """Replace the usage file."""
+    rows = [[*entry, when] for entry, when in sorted(last_used.items())]
+    with suppress(StorageError):
+        atomic_write(usage_path(path), [json.dumps(rows, separators=(",", ":")).encode()], mode=0o600)
+
+
+def touch_usage(path: Path) -> None:
+    """Note that the program file as a whole was used now."""
+    target = usage_path(path)
+    with suppress(OSError):
+        if target.stat().st_mtime < time.time() - TOUCH_SECONDS:
+            target.touch()
+
+
+def last_use(path: Path) -> float:
+    """When the program file was last used, in seconds since 1970; its own age where nobody noted a use."""
+    for candidate in (usage_path(path), path):
+        with suppress(OSError):
+            return candidate.stat().st_mtime
+    return 0.0
