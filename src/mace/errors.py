@@ -131,6 +131,7 @@ class BuildError(DeviceError):
     """A kernel did not compile; ``log`` is what the driver said."""
 
     def __init__(self, message: str, *, kernel: str = "", log: str = "") -> None:
+        self.message = message
         self.kernel = kernel
         self.log = log
         super().__init__(f"{message}\n{log.strip()}" if log.strip() else message)
@@ -140,6 +141,7 @@ class OpenCLError(DeviceError):
     """An OpenCL call failed; ``code`` is its number and ``code_name`` its name in the specification."""
 
     def __init__(self, message: str, *, code: int = 0, code_name: str = "") -> None:
+        self.message = message
         self.code = code
         self.code_name = code_name
         super().__init__(f"{message} ({code_name or 'CL error'} {code})" if code else message)

@@ -1,0 +1,144 @@
+"""A worker process seen from its parent: jobs go in, outcomes come back, and a crash is an outcome too."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, BinaryIO, cast
+
+from mace.errors import DeviceError
+from mace.opencl.child import STDERR_TAIL, can_start, child_environment, kill, python_command, signal_name, start
+from mace.opencl.device import Device
+from mace.opencl.frames import BrokenConversation, receive, send
+from mace.opencl.jobs import Done, Job, Outcome, Refused, WorkerCrash, refusal_from_json
+
+JOB_SECONDS = 300.0
+"""How long one job may take: PoCL on a small ARM processor needs seconds per kernel."""
+
+
+class Worker:
+    """One worker process on one device. It can do many jobs, one at a time, until it crashes.
+
+    PoCL gets a cache folder of its own, so that nothing a bad binary does to it outlives the worker.
+    """
+
+    def __init__(self, device: Device, command: Sequence[str] | None = None) -> None:
+        """Start the process without waiting for it. Raises ``DeviceError`` where no process can be started."""
+        if command is None and not can_start():
+            raise DeviceError("no worker process can be started: this interpreter does not know its own program")
+        self._device = device
+        self._folder = tempfile.TemporaryDirectory(prefix="mace-worker-", ignore_cleanup_errors=True)
+        self._stderr = tempfile.TemporaryFile()
+        environment = child_environment({"POCL_CACHE_DIR": self._folder.name})
+        self._process = start(command or python_command("mace.opencl.worker"), environment, self._stderr)
+        self._stage = "starting"
+        self._greeted = False
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def run(self, job: Job, seconds: float = JOB_SECONDS) -> Outcome:
+        """Do one job within a time limit. Never raises for what the driver does; after a crash the worker is dead."""
+        watchdog = _Watchdog(self, seconds)
+        self._stderr.seek(0, 2)
+        said_before = self._stderr.tell()
+        try:
+            with watchdog:
+                if not self._greeted:
+                    refused = self._greet()
+                    if refused is not None:
+                        return refused
+                send(self._input, job.to_json(), job.payload)
+                answer, binary = self._answer()
+        except BrokenConversation:
+            kill(self._process)
+            code = self._process.returncode
+            signal = "" if watchdog.struck else signal_name(code)
+            return WorkerCrash(signal, code, watchdog.struck, self._stage, self._words_since(said_before))
+        if not answer["ok"]:
+            return refusal_from_json(answer)
+        took = answer["seconds"]
+        return Done(binary, answer["log"], took["build"], took["create"], took["run"])
+
+    def close(self) -> None:
+        """End the process and remove its folder."""
+        if self.alive:
+            kill(self._process)
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+        self._folder.cleanup()
+
+    def _greet(self) -> Refused | None:
+        device = self._device
+        self._stage = f"opening {device.label}"
+        send(
+            self._input,
+            {
+                "info": device.info.to_json(),
+                "library": device.driver.library,
+                "platform": device.platform_index,
+                "device": device.device_index,
+            },
+        )
+        answer, _ = self._answer()
+        if not answer["ok"]:
+            return refusal_from_json(answer)
+        self._greeted = True
+        return None
+
+    def _answer(self) -> tuple[Mapping[str, Any], bytes]:
+        """The next message that is not news of what the worker is at."""
+        while True:
+            header, payload = receive(cast("BinaryIO", self._process.stdout))
+            if "stage" not in header:
+                return header, payload
+            self._stage = str(header["stage"])
+
+    @property
+    def _input(self) -> BinaryIO:
+        return cast("BinaryIO", self._process.stdin)
+
+    def _words_since(self, position: int) -> str:
+        self._stderr.seek(position)
+        return self._stderr.read().decode(errors="replace")[-STDERR_TAIL:]
+
+    def strike(self) -> None:
+        """Kill the process; the conversation then breaks off by itself."""
+        self._process.kill()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Watchdog:
+    """Kills a worker that has not answered when the time is over."""
+
+    def __init__(self, worker: Worker, seconds: float) -> None:
+        self._worker = worker
+        self._timer = threading.Timer(seconds, self._bite)
+        self._timer.daemon = True
+        self.struck = False
+
+    def _bite(self) -> None:
+        self.struck = True
+        self._worker.strike()
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()

@@ -1,0 +1,168 @@
+"""What a worker process can be asked to do, and what may come of it: plain data, with its form as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mace.errors import BuildError, DeviceError, OpenCLError
+from mace.tensor import DType
+
+
+@dataclass(frozen=True, slots=True)
+class BufferArgument:
+    """Device memory of this many bytes, all zero."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalArgument:
+    """Local memory of this many bytes."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarArgument:
+    """A number passed by value."""
+
+    value: int | float
+    dtype: DType
+
+
+TrialArgument: TypeAlias = BufferArgument | LocalArgument | ScalarArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run of a kernel with the sizes it will have, on memory of its own."""
+
+    kernel: str
+    arguments: tuple[TrialArgument, ...]
+    global_size: tuple[int, ...]
+    local_size: tuple[int, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        arguments: list[list[Any]] = []
+        for argument in self.arguments:
+            match argument:
+                case BufferArgument(nbytes):
+                    arguments.append(["buffer", nbytes])
+                case LocalArgument(nbytes):
+                    arguments.append(["local", nbytes])
+                case ScalarArgument(value, dtype):
+                    arguments.append(["scalar", value, dtype.value])
+        return {"kernel": self.kernel, "arguments": arguments, "global": self.global_size, "local": self.local_size}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Trial:
+        arguments: list[TrialArgument] = []
+        for kind, value, *rest in data["arguments"]:
+            if kind == "scalar":
+                arguments.append(ScalarArgument(value, DType(rest[0])))
+            else:
+                arguments.append(BufferArgument(value) if kind == "buffer" else LocalArgument(value))
+        local = data["local"]
+        return cls(data["kernel"], tuple(arguments), tuple(data["global"]), None if local is None else tuple(local))
+
+
+@dataclass(frozen=True, slots=True)
+class CompileJob:
+    """Compile a program, create each kernel and run it once, then hand back the binary."""
+
+    source: str
+    options: str = ""
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def payload(self) -> bytes:
+        return self.source.encode()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"action": "compile", "options": self.options, "trials": [t.to_json() for t in self.trials]}
+
+
+@dataclass(frozen=True, slots=True)
+class ProofJob:
+    """Load a binary, create each kernel and run it once: shows that the driver survives it."""
+
+    binary: bytes
+    options: str = ""
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def payload(self) -> bytes:
+        return self.binary
+
+    def to_json(self) -> dict[str, Any]:
+        return {"action": "prove", "options": self.options, "trials": [t.to_json() for t in self.trials]}
+
+
+Job: TypeAlias = CompileJob | ProofJob
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job went well. A proof's ``binary`` is empty."""
+
+    binary: bytes
+    log: str
+    build_seconds: float
+    create_seconds: float
+    run_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The driver said no and lives on; ``error`` can be raised as it is."""
+
+    error: DeviceError
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCrash:
+    """The worker died or did not answer in time: whatever it worked on must not reach this process."""
+
+    signal: str
+    """Name of the signal that ended it, such as ``SIGABRT``, or an empty text."""
+    exit_code: int | None
+    timed_out: bool
+    stage: str
+    """What it was at, such as ``running kernel conv_1a2b``."""
+    stderr: str
+    """The end of what the driver printed."""
+
+    def __str__(self) -> str:
+        how = "did not answer in time" if self.timed_out else f"ended by {self.signal or f'exit code {self.exit_code}'}"
+        words = self.stderr.strip().splitlines()
+        return f"the driver {how} while {self.stage}" + (f": {words[-1]}" if words else "")
+
+
+Outcome: TypeAlias = Done | Refused | WorkerCrash
+
+
+def refusal_to_json(error: DeviceError) -> dict[str, Any]:
+    """An error as data, to cross the process border."""
+    match error:
+        case BuildError():
+            return {"kind": "build", "message": error.message, "log": error.log}
+        case OpenCLError():
+            return {"kind": "opencl", "message": error.message, "code": error.code, "code_name": error.code_name}
+    return {"kind": "device", "message": str(error)}
+
+
+def refusal_from_json(data: Mapping[str, Any]) -> Refused:
+    """The refusal a worker told of."""
+    message = str(data["message"])
+    match data["kind"]:
+        case "build":
+            return Refused(BuildError(message, log=str(data["log"])))
+        case "opencl":
+            return Refused(OpenCLError(message, code=int(data["code"]), code_name=str(data["code_name"])))
+    return Refused(DeviceError(message))
+
+
+def trials_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Trial, ...]:
+    return tuple(Trial.from_json(trial) for trial in data)
