@@ -1,0 +1,83 @@
+// Pad (ONNX Pad-25) of any rank: one work-item per output element. Where padding is negative, x is cut first and the modes
+// see only what is left of it.
+
+#ifndef KERNEL_NAME
+#define KERNEL_NAME pad_general
+#endif
+#ifndef UNIT
+#define UNIT uint     // an element, by size
+#define MODE 0        // 0 constant, 1 edge, 2 reflect, 3 wrap
+#define RANK 1
+#define IN 1          // extents of x and y
+#define OUT 1
+#define EMPTY 0       // 1: x has no elements
+#define HAS_VALUE 0   // 1: what to pad with comes from a buffer; 0: zero
+#endif
+#ifndef BEGINS
+#define BEGINS 0      // padding before the first element, per axis
+#endif
+#ifndef RUNTIME
+#define RUNTIME 0     // 1: BEGINS is read from buffers
+#define INDEX_T long  // their type
+#define COUNT 1       // how many axes they speak of
+#define HAS_AXES 0
+#endif
+
+__kernel void KERNEL_NAME(__global const UNIT *restrict x,
+#if HAS_VALUE
+                          __global const UNIT *restrict value,
+#endif
+#if RUNTIME
+                          __global const INDEX_T *restrict pads,
+#if HAS_AXES
+                          __global const INDEX_T *restrict axes,
+#endif
+#endif
+                          __global UNIT *restrict y)
+{
+    const int in[RANK] = {IN}, out[RANK] = {OUT};
+#if !RUNTIME
+    const int begins[RANK] = {BEGINS};
+#endif
+    int rest = get_global_id(0);
+    int from = 0, stride = 1, inside = !EMPTY;
+    for (int a = RANK - 1; a >= 0; --a) {
+#if RUNTIME
+        int begin = 0;
+        for (int e = 0; e < COUNT; ++e) {
+#if HAS_AXES
+            if ((axes[e] < 0 ? axes[e] + RANK : axes[e]) == a)
+#else
+            if (e == a)
+#endif
+                begin = (int)pads[e];
+        }
+#else
+        const int begin = begins[a];
+#endif
+        const int end = out[a] - in[a] - begin;
+        const int cut = max(-begin, 0);
+        const int extent = in[a] - cut - max(-end, 0);
+        int i = rest % out[a] - max(begin, 0);
+        rest /= out[a];
+#if MODE == 0
+        inside = inside && i >= 0 && i < extent;
+#elif MODE == 2
+        const int period = max(2 * (extent - 1), 1);
+        i = (i % period + period) % period;
+        i = extent == 1 ? 0 : i < extent ? i : period - i;
+#elif MODE == 3
+        const int period = max(extent, 1);
+        i = (i % period + period) % period;
+#endif
+        i = cut + clamp(i, 0, max(extent - 1, 0));
+        from += clamp(i, 0, max(in[a] - 1, 0)) * stride;
+        stride *= in[a];
+    }
+#if HAS_VALUE
+    const UNIT outside = value[0];
+#else
+    const UNIT outside = 0;
+#endif
+    y[get_global_id(0)] = inside ? x[from] : outside;
+}

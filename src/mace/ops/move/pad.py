@@ -1,0 +1,89 @@
+"""Pad in all modes (ONNX Pad-25) and CenterCropPad (ONNX CenterCropPad-18)."""
+
+from __future__ import annotations
+
+from mace.graph.ir import Node
+from mace.ops.lowering import Arg, Define, KernelCall, LowerContext, Operator, Read, Write
+from mace.ops.move.constants import constant_ints, is_known, normal_axis
+from mace.ops.move.rearrange import flat_copy
+from mace.ops.move.slice_runtime import INDEX_TYPES
+from mace.ops.move.strided import UNIT_TYPES, StridedCopy, fits_int32, listed, row_major
+
+_MODES = {"constant": 0, "edge": 1, "reflect": 2, "wrap": 3}
+
+
+def _call(
+    node: Node, ctx: LowerContext, mode: int, begins: tuple[int, ...] | None, value: str
+) -> list[KernelCall] | None:
+    """The launch; ``begins`` None reads the padding from the operands when it runs."""
+    x, pads, axes = node.inputs[0], node.input(1), node.input(3)
+    y = node.outputs[0]
+    dims, out = ctx.dims(x), ctx.dims(y)
+    defines: dict[str, Define] = {
+        "UNIT": UNIT_TYPES[ctx.type(x).dtype.itemsize],
+        "MODE": mode,
+        "RANK": len(dims),
+        "IN": listed(dims),
+        "OUT": listed(out),
+        "EMPTY": int(0 in dims),
+        "HAS_VALUE": int(bool(value)),
+    }
+    args: list[Arg] = [Read(x)]
+    if value:
+        args.append(Read(value))
+    if begins is not None:
+        defines["BEGINS"] = listed(begins)
+    else:
+        kinds = {ctx.type(v).dtype for v in (pads, axes) if v}
+        if len(kinds) != 1 or not kinds <= INDEX_TYPES.keys():
+            return None
+        count = ctx.type(pads).size // 2
+        defines |= {"RUNTIME": 1, "INDEX_T": INDEX_TYPES[kinds.pop()], "COUNT": count, "HAS_AXES": int(bool(axes))}
+        args += [Read(v) for v in (pads, axes) if v]
+    return [KernelCall("pad_general", defines, (*args, Write(y)), (ctx.type(y).size,))]
+
+
+def lower_pad(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
+    x, y, value = node.inputs[0], node.outputs[0], node.input(2)
+    mode = _MODES.get(node.str("mode", "constant"))
+    if mode is None or not fits_int32(x, y, ctx=ctx):
+        return None
+    rank = len(ctx.dims(x))
+    if not rank:
+        return flat_copy(x, y, ctx)
+    if ctx.type(y).size == 0:
+        return []
+    pads = constant_ints(node, 1, ctx)
+    begins: tuple[int, ...] | None = None
+    if pads is not None and is_known(node, 3, ctx):
+        axes = constant_ints(node, 3, ctx) or tuple(range(rank))
+        by_axis = {normal_axis(a, rank): p for a, p in zip(axes, pads, strict=False)}
+        begins = tuple(by_axis.get(a, 0) for a in range(rank))
+        if mode == 0 and all(b <= 0 and o - b <= d for b, o, d in zip(begins, ctx.dims(y), ctx.dims(x), strict=True)):
+            return _crop(x, y, begins, ctx)
+    return _call(node, ctx, mode, begins, value)
+
+
+def _crop(x: str, y: str, begins: tuple[int, ...], ctx: LowerContext) -> list[KernelCall]:
+    """Padding that nowhere adds anything."""
+    strides, out = row_major(ctx.dims(x)), ctx.dims(y)
+    offset = -sum(s * b for s, b in zip(strides, begins, strict=True))
+    return StridedCopy(out, strides, row_major(out), offset).calls(x, y, ctx.type(x).dtype, ctx.device)
+
+
+def lower_center_crop_pad(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
+    """Cut or filled with zeros on both sides alike, an odd rest at the end; the target extents are the output's."""
+    x, y = node.inputs[0], node.outputs[0]
+    if not fits_int32(x, y, ctx=ctx):
+        return None
+    if ctx.type(y).size == 0:
+        return []
+    begins = tuple((o - d) // 2 if o >= d else -((d - o) // 2) for d, o in zip(ctx.dims(x), ctx.dims(y), strict=True))
+    if not begins:
+        return flat_copy(x, y, ctx)
+    if all(o <= d for d, o in zip(ctx.dims(x), ctx.dims(y), strict=True)):
+        return _crop(x, y, begins, ctx)
+    return _call(node, ctx, 0, begins, "")
+
+
+OPERATORS = (Operator("Pad", lower_pad), Operator("CenterCropPad", lower_center_crop_pad))
