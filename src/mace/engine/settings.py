@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from mace.device import DeviceIdentity
 from mace.plan.planner import PlanOptions
-
-ProgramSource: TypeAlias = str | os.PathLike[str] | bytes | memoryview
-ReusePolicy = Literal["none", "exact", "same-gpu"]
-Trust = Literal["own", "signed", "any"]
+from mace.program.encrypt import Secret
+from mace.program.library import ProgramLibrary, ProgramSource
+from mace.program.reuse import ReusePolicy
+from mace.program.store import ProgramStore
+from mace.program.trust import Trust, TrustPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """How an engine finds, checks and keeps compiled programs.
 
-    ``storage`` is the writable folder; None the per-user one, False keeps nothing on disk. ``programs`` are read-only
+    ``storage`` is the writable folder; None takes ``$MACE_STORAGE`` or the per-user one, False keeps nothing on disk. ``programs`` are read-only
     program files (paths or bytes), looked at in order after the storage. ``reuse`` says which programs of which devices may
     be loaded; ``trust`` whose: ``own`` (this user's own and signed ones), ``signed`` (only signed ones), ``any``.
     """
@@ -26,18 +27,20 @@ class EngineSettings:
     storage: str | os.PathLike[str] | Literal[False] | None = None
     programs: tuple[ProgramSource, ...] = ()
     reuse: ReusePolicy = "exact"
-    trust: Trust = "own"
+    trust: TrustPolicy = "own"
+    secret: Secret | None = None
+    """What opens encrypted program files."""
     isolate: bool = True
     """Compile, and load unproven binaries for the first time, in a worker process."""
     plan: PlanOptions = PlanOptions()
 
-    def storage_folder(self) -> Path | None:
-        """The folder as given, or by the environment (``MACE_STORAGE``, MACE's ``MACE_INTERNAL_STORAGE_PATH``), or None."""
-        if self.storage is False:
-            return None
-        given = self.storage or os.environ.get("MACE_STORAGE") or os.environ.get("MACE_INTERNAL_STORAGE_PATH")
-        if given:
-            return Path(given)
-        from mace.files.folders import cache_folder
-
-        return cache_folder() / "programs"
+    def library(self, device: DeviceIdentity, group: str) -> ProgramLibrary:
+        """The compiled programs of one device under these settings; ``group`` keeps models apart in the storage."""
+        trust = Trust(self.trust)
+        storage = None
+        if self.storage is not False:
+            folder = self.storage or os.environ.get("MACE_STORAGE")
+            storage = ProgramStore(folder, group=group, trust=trust, secret=self.secret)
+        return ProgramLibrary(
+            device, storage=storage, programs=self.programs, reuse=self.reuse, trust=trust, secret=self.secret
+        )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mace.graph.ir import Graph
+from mace.graph.parameters import deciding_inputs
 from mace.graph.serialise import type_from_json, type_to_json
 from mace.tensor import TensorType
 
@@ -18,16 +19,20 @@ class Signature:
     name: str
     inputs: Mapping[str, TensorType]
     outputs: Mapping[str, TensorType | None]
+    deciding: frozenset[str] = frozenset()
+    """Inputs whose values decide shapes (see ``graph.parameters``): each of their values needs a plan of its own."""
 
     @classmethod
     def of(cls, graph: Graph) -> Signature:
-        return cls(graph.name, dict(graph.inputs), {o: graph.type_of(o) for o in graph.outputs})
+        outputs = {o: graph.type_of(o) for o in graph.outputs}
+        return cls(graph.name, dict(graph.inputs), outputs, deciding_inputs(graph))
 
     def to_bytes(self) -> bytes:
         data = {
             "name": self.name,
             "inputs": {k: type_to_json(t) for k, t in self.inputs.items()},
             "outputs": {k: type_to_json(t) for k, t in self.outputs.items()},
+            "deciding": sorted(self.deciding),
         }
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -42,4 +47,5 @@ class Signature:
             str(data["name"]),
             {k: t for k, t in inputs.items() if t is not None},
             {str(k): type_from_json(t) for k, t in data["outputs"].items()},
+            frozenset(str(n) for n in data["deciding"]),
         )

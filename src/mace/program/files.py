@@ -23,7 +23,7 @@ class SavedProgram:
 
     path: Path
     entries: int
-    nbytes: int
+    bytes: int
     digest: str
     index_sha256: str
     state: os.stat_result

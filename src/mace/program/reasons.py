@@ -32,6 +32,7 @@ class Reason(StrEnum):
     REUSE_OFF = "reuse-off"
     BAD_BINARY = "bad-binary"
     REFUSED = "refused-by-driver"
+    CRASHED = "crashed-the-driver"
     COMPILED = "compiled"
     SAVED = "saved"
     UNCHANGED = "unchanged"
@@ -65,6 +66,7 @@ _SENTENCES = {
     Reason.REUSE_OFF: "reuse of compiled programs is switched off",
     Reason.BAD_BINARY: "this binary failed on this device and driver before",
     Reason.REFUSED: "the driver refused the binary",
+    Reason.CRASHED: "the driver died or hung over the binary, in a process of its own",
     Reason.COMPILED: "compiled from source",
     Reason.SAVED: "saved for the next start",
     Reason.UNCHANGED: "everything was in the store already",

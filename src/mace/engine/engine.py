@@ -1,0 +1,218 @@
+"""``MaceEngine``: a model on a device, ready to run; and ``mace.load``, which makes one."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from mace.engine.feeds import check_feeds
+from mace.engine.preparation import Preparation
+from mace.engine.settings import EngineSettings
+from mace.engine.stage import Stage
+from mace.engine.stats import EngineStats
+from mace.errors import InputError, ProgramFileWarning
+from mace.graph.ir import Graph
+from mace.model_file import load_model, read_header
+from mace.opencl import Device, select_device
+from mace.opencl.context import Context
+from mace.plan.planner import PlanOptions
+from mace.program.encrypt import Secret
+from mace.program.files import SavedProgram
+from mace.program.library import ProgramSource
+from mace.program.opening import save_own
+from mace.program.reasons import Reason
+from mace.program.reuse import ReusePolicy
+from mace.program.trust import TrustPolicy
+from mace.tensor import TensorType
+
+_PASSED_OVER = frozenset(
+    {Reason.UNREADABLE, Reason.NOT_A_PROGRAM, Reason.DAMAGED, Reason.OVER_LIMIT, Reason.UNTRUSTED, Reason.LOCKED_UP, Reason.NO_FILE}
+)  # fmt: skip
+
+
+class MaceEngine:
+    """A model on a device. A context manager; ``run`` may be called from several threads.
+
+    Everything a start needs is looked for in the storage, then in the designated program files, then in bytes handed in;
+    what is missing is compiled from source and saved to the storage.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        device: str | int | Device = "auto",
+        *,
+        settings: EngineSettings | None = None,
+        context: Context | None = None,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> None:
+        """Raises ``ModelFileError``, ``NoDeviceError`` or another ``MaceError``; see :func:`load` for the arguments."""
+        began = time.perf_counter()
+        self.settings = settings or EngineSettings()
+        self._header = read_header(model)
+        self._context = context or Context(select_device(device))
+        self.device = self._context.device
+        self.stats = EngineStats(device=self.device.label)
+        self._library = self.settings.library(self.device.identity, self._header.sha256[:16])
+        self._model: Graph | None = None
+        record = {"name": self._header.name, "sha256": self._header.sha256}
+        self._preparation = Preparation(
+            self._context, self._library, self.settings, self.stats, record, progress=progress
+        )
+        signature = self._header.signature
+        self._stage = Stage(
+            self._header.sha256,
+            signature.inputs,
+            tuple(signature.outputs),
+            signature.deciding,
+            self._graph,
+            self._preparation,
+        )
+        self._closed = False
+        self.stats.add_seconds("open", time.perf_counter() - began)
+
+    # ---- what the model takes and gives -----------------------------------------------------------------------------
+    @property
+    def inputs(self) -> Mapping[str, TensorType]:
+        """Input name → type; symbolic dimensions stand by name."""
+        return self._header.inputs
+
+    @property
+    def outputs(self) -> Mapping[str, TensorType | None]:
+        """Output name → type, None where it depends on data."""
+        return self._header.outputs
+
+    # ---- running ----------------------------------------------------------------------------------------------------
+    def run(self, inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Run the model. Takes and returns a dict of name → ``numpy.ndarray`` (or :class:`~mace.tensor.MaceTensor` in).
+
+        Raises ``InputError`` for a wrong name, shape or element type. Shapes not met before are planned, compiled and saved.
+        """
+        self._check_open()
+        feeds = check_feeds(self._header.inputs, inputs or {})
+        results = self._stage.run(feeds)
+        self.stats.runs += 1
+        self._note_looks()
+        return results
+
+    def warm_up(self, inputs: Mapping[str, Any] | None = None) -> None:
+        """Prepare everything for the shapes of ``inputs`` (zeros for a model of fixed shapes) and run once."""
+        self.run(inputs if inputs is not None else self.example_inputs())
+
+    def example_inputs(self) -> dict[str, Any]:
+        """Zeros of the model's input shapes. Raises ``InputError`` naming an input whose shape is not fixed."""
+        import numpy as np
+
+        for name, t in self.inputs.items():
+            if not t.is_static:
+                raise InputError(f"input '{name}' is {t}: say which shape by passing an array")
+        return {n: np.zeros(t.dims, t.dtype.numpy) for n, t in self.inputs.items()}
+
+    # ---- saving -----------------------------------------------------------------------------------------------------
+    def save_compiled_program(
+        self, path: str | os.PathLike[str], *, compressed: bool = False, secret: Secret | None = None
+    ) -> SavedProgram:
+        """Write everything compiled, planned and packed so far into one program file; returns path, entries and bytes.
+
+        A model of fixed shapes that has not run yet is prepared first. ``compressed`` trades a slower start for a smaller
+        file; ``secret`` encrypts it. Raises ``StorageError`` when the path cannot be written.
+        """
+        self._check_open()
+        if not self._stage.executors() and all(t.is_static for t in self.inputs.values()):
+            self._stage.prepare(check_feeds(self.inputs, self.example_inputs()))
+        return save_own(path, self._library.content(), self._library.trust, compressed=compressed, secret=secret)
+
+    def compiled_program(self) -> bytes:
+        """What :meth:`save_compiled_program` would write, as bytes."""
+        self._check_open()
+        return self._library.to_bytes()
+
+    def save_optimized_model(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model (portable) to ``path`` and its compiled program beside it, as ``<stem>.bin``; returns the latter."""
+        from mace.model_file import save_model
+
+        save_model(path, self._graph())
+        program = Path(path).with_suffix(".bin")
+        self.save_compiled_program(program)
+        return program
+
+    # ---- the rest ---------------------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Release device memory; the engine cannot run afterwards."""
+        self._closed = True
+        self._stage.forget()
+
+    def __enter__(self) -> MaceEngine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<MaceEngine {self._header.name!r} on {self.device.label}>"
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError("the engine is closed")
+
+    def _graph(self) -> Graph:
+        if self._model is None:
+            began = time.perf_counter()
+            self._model = load_model(self._header.path).graph
+            self.stats.add_seconds("model", time.perf_counter() - began)
+        return self._model
+
+    def _note_looks(self) -> None:
+        """Bring the library's looks into the statistics, and warn once of each designated file that was passed over."""
+        looks = self._library.looks
+        for look in looks[len(self.stats.looks) :]:
+            self.stats.looks.append(
+                {"where": look.where, "reason": look.reason.value, "sought": look.sought, "detail": look.detail}
+            )
+            storage = self._library.storage
+            if look.reason in _PASSED_OVER and not (storage and look.where == str(storage.path)):
+                warnings.warn(f"program file passed over: {look}", ProgramFileWarning, stacklevel=3)
+
+
+def load(
+    model: str | os.PathLike[str],
+    device: str | int | Device = "auto",
+    compiled_program: ProgramSource | list[ProgramSource] | tuple[ProgramSource, ...] | None = None,
+    storage: str | os.PathLike[str] | Literal[False] | None = None,
+    *,
+    reuse: ReusePolicy = "exact",
+    trust: TrustPolicy = "own",
+    secret: Secret | None = None,
+    context: Context | None = None,
+    options: PlanOptions | None = None,
+    isolate: bool = True,
+    progress: Callable[[str, float], None] | None = None,
+) -> MaceEngine:
+    """A :class:`MaceEngine` for a ``.mace`` file.
+
+    ``device``: ``auto``, ``gpu``, ``cpu``, part of a platform's or device's name, or an index as ``mace devices`` prints it.
+    ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
+    folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``context``: share one that
+    another engine uses. ``progress`` is told of each step and how far along it is, 0 to 1.
+    """
+    if compiled_program is None:
+        programs: tuple[ProgramSource, ...] = ()
+    elif isinstance(compiled_program, list | tuple):
+        programs = tuple(compiled_program)
+    else:
+        programs = (compiled_program,)
+    settings = EngineSettings(
+        storage=storage,
+        programs=programs,
+        reuse=reuse,
+        trust=trust,
+        secret=secret,
+        isolate=isolate,
+        plan=options or PlanOptions(),
+    )
+    return MaceEngine(model, device, settings=settings, context=context, progress=progress)

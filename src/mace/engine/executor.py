@@ -1,0 +1,128 @@
+"""Plays a plan: everything prepared once, then each run writes inputs, launches, and reads outputs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mace.engine.host import HostRunner
+from mace.errors import OpenCLError
+from mace.graph.serialise import array_from_json
+from mace.opencl.buffer import Buffer
+from mace.opencl.context import Context
+from mace.opencl.kernel import Argument, LocalMemory, Program
+from mace.opencl.kernel import Launch as DeviceLaunch
+from mace.plan.plan import HostStep, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg
+from mace.tensor import Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Launches with no host step between them."""
+
+    launches: list[DeviceLaunch]
+
+
+class Executor:
+    """A plan with its kernels, memory and arguments in place. Runs are serialised: one arena serves one run at a time."""
+
+    def __init__(self, plan: Plan, context: Context, programs: Sequence[Program], constants: Array | memoryview) -> None:
+        """``programs`` is parallel to ``plan.units``; ``constants`` are the packed bytes that the plan's regions index."""
+        self.plan = plan
+        self._context = context
+        self._lock = threading.Lock()
+        self._host = HostRunner()
+        self._arena = context.allocate(plan.arena_bytes) if plan.arena_bytes else None
+        self._constants = context.constant(constants) if plan.constants_bytes else None
+        self._host_constants = {n: array_from_json(v) for n, v in plan.host_values.items()}
+        self._batches = self._prepare(programs)
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs by name, each an array of its own. ``feeds`` were checked: arrays are contiguous and of the right type."""
+        with self._lock, self._context.lock:
+            values: dict[str, Any] = dict(self._host_constants)
+            for place in self.plan.inputs:
+                if place.region is None:
+                    values[place.name] = feeds[place.name]
+                else:
+                    self._write(place, feeds[place.name])
+            for batch in self._batches:
+                if isinstance(batch, _Batch):
+                    self._context.run(batch.launches)
+                else:
+                    self._run_host(batch, values)
+            return {p.name: self._read(p, values) for p in self.plan.outputs}
+
+    def launches(self) -> list[tuple[Launch, DeviceLaunch]]:
+        """Each launch of the plan with the prepared one, in order: for profiling and tuning."""
+        prepared = (launch for b in self._batches if isinstance(b, _Batch) for launch in b.launches)
+        return list(zip(self.plan.launches, prepared, strict=True))
+
+    def finish(self) -> None:
+        """Wait until the device has done everything it was given."""
+        self._context.finish()
+
+    # ---- preparing --------------------------------------------------------------------------------------------------
+    def _prepare(self, programs: Sequence[Program]) -> list[_Batch | HostStep]:
+        batches: list[_Batch | HostStep] = []
+        for step in self.plan.steps:
+            if isinstance(step, HostStep):
+                batches.append(step)
+                continue
+            if not batches or not isinstance(batches[-1], _Batch):
+                batches.append(_Batch([]))
+            last = batches[-1]
+            assert isinstance(last, _Batch)
+            last.launches.append(self._launch(step, programs))
+        return batches
+
+    def _launch(self, step: Launch, programs: Sequence[Program]) -> DeviceLaunch:
+        kernel = self.plan.kernels[step.kernel]
+        arguments = [self._argument(a) for a in step.args]
+        return programs[kernel.unit].launch(kernel.name, arguments, step.global_size, step.local_size)
+
+    def _argument(self, arg: LaunchArg) -> Argument:
+        match arg:
+            case Region():
+                return self._buffer(arg)
+            case LocalArg(nbytes):
+                return LocalMemory(nbytes)
+            case ScalarArg(value, dtype):
+                scalar: np.generic = dtype.numpy.type(value)
+                return scalar
+
+    def _buffer(self, region: Region) -> Buffer:
+        pool = self._arena if region.pool == "arena" else self._constants
+        if pool is None:
+            raise OpenCLError(f"the plan has no {region.pool} for {region}")
+        return pool.region(region.offset, region.nbytes)
+
+    # ---- moving tensors ---------------------------------------------------------------------------------------------
+    def _write(self, place: Place, value: Array) -> None:
+        assert place.region is not None
+        if value.nbytes:
+            self._context.write(self._buffer(place.region), np.ascontiguousarray(value))
+
+    def _read(self, place: Place, values: Mapping[str, Any]) -> Any:
+        if place.region is None:
+            return values[place.name]
+        assert place.type is not None
+        array = np.empty(place.type.dims, place.type.dtype.numpy)
+        if array.nbytes:
+            self._context.read(self._buffer(place.region), array)
+        return array
+
+    def _run_host(self, step: HostStep, values: dict[str, Any]) -> None:
+        inputs = [None if p is None else self._read(p, values) for p in step.inputs]
+        for place, result in zip(step.outputs, self._host.run(step, inputs), strict=True):
+            if place is None:
+                continue
+            if place.region is None:
+                values[place.name] = result
+            else:
+                assert place.type is not None
+                self._write(place, np.ascontiguousarray(result, place.type.dtype.numpy))

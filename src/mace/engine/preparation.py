@@ -1,0 +1,148 @@
+"""Gets a plan ready to run: from what is stored, or else by planning, compiling and storing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mace.engine.binding import bind
+from mace.engine.builds import Builder
+from mace.engine.executor import Executor
+from mace.engine.settings import EngineSettings
+from mace.engine.stats import EngineStats
+from mace.errors import ProgramFileError
+from mace.graph.ir import Graph
+from mace.opencl.context import Context
+from mace.opencl.kernel import Program
+from mace.ops.lowering import Tunings
+from mace.plan.plan import Plan
+from mace.plan.planner import Planned, make_plan
+from mace.plan.serialise import plan_from_json, plan_to_json
+from mace.plan.split import split_ready
+from mace.program.content import Entry, EntryKind
+from mace.program.library import ProgramLibrary
+from mace.tensor import Array, TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    plan: Plan
+    programs: list[Program]
+    constants: memoryview | Array
+
+
+class Preparation:
+    """Prepares plans for one model on one context. Not safe for several threads; a stage calls it under its lock."""
+
+    def __init__(
+        self,
+        context: Context,
+        library: ProgramLibrary,
+        settings: EngineSettings,
+        stats: EngineStats,
+        model: Mapping[str, Any],
+        tunings: Tunings | None = None,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> None:
+        self.context, self.library, self.settings, self.stats = context, library, settings, stats
+        self.tunings = tunings
+        self._model = dict(model)
+        self._builder = Builder(context, library, settings, stats, progress)
+
+    def prepare(
+        self, key: str, graph: Callable[[], Graph], types: Mapping[str, TensorType], values: Mapping[str, Array]
+    ) -> tuple[Executor, Graph | None]:
+        """An executor for the graph at these input types and values, and the part of the graph that must wait."""
+        plan_key = f"{key}-{self.settings.plan.digest()}"
+        stored = self._stored(plan_key)
+        if stored is not None:
+            rest = split_ready(bind(graph(), types, values)).rest if stored.plan.rest else None
+            return self._executor(stored.plan, stored.programs, stored.constants), rest
+        with self._timed("bind"):
+            bound = bind(graph(), types, values)
+        planned, programs = self._build(bound)
+        self._keep(plan_key, planned, types)
+        return self._executor(planned.plan, programs, planned.constants), planned.rest
+
+    def _stored(self, plan_key: str) -> _Stored | None:
+        """The plan under this key with everything it needs, or None when any of it is missing or refused."""
+        with self._timed("load"):
+            entry = self.library.find(EntryKind.PLAN, plan_key)
+            if entry is None:
+                return None
+            try:
+                plan = plan_from_json(entry.payload)
+            except ProgramFileError:
+                return None
+            constants: memoryview | Array = memoryview(b"")
+            if plan.constants_bytes:
+                found = self.library.find(EntryKind.WEIGHTS, plan.constants_key)
+                if found is None or found.nbytes != plan.constants_bytes:
+                    return None
+                constants = memoryview(found.payload)
+            programs = self._builder.load_all(plan)
+            if programs is None:
+                return None
+            self.stats.plans_loaded += 1
+            return _Stored(plan, programs, constants)
+
+    def _build(self, bound: Graph) -> tuple[Planned, list[Program]]:
+        """Plan and compile; where the driver dies of wide vectors, once more with narrower ones."""
+        while True:
+            with self._timed("plan"):
+                planned = make_plan(bound, self._builder.device.traits, self.tunings, self.settings.plan)
+            with self._timed("compile"):
+                programs = self._builder.build(planned)
+            if programs is not None:
+                return planned, programs
+
+    def _keep(self, plan_key: str, planned: Planned, types: Mapping[str, TensorType]) -> None:
+        device = self.context.device.identity
+        shapes = {n: str(t) for n, t in types.items()}
+        meta = {"model": self._model, "inputs": shapes}
+        plan = planned.plan
+        self.library.add(Entry.make(EntryKind.PLAN, plan_key, plan_to_json(plan), device=device, meta=meta))
+        if plan.constants_bytes:
+            blob = memoryview(planned.constants)
+            self.library.add(Entry.make(EntryKind.WEIGHTS, plan.constants_key, blob, meta={"model": self._model}))
+        with self._timed("save"):
+            self.library.save()
+
+    def _executor(self, plan: Plan, programs: Sequence[Program], constants: memoryview | Array) -> Executor:
+        stats = self.stats
+        with self._timed("prepare"):
+            executor = Executor(plan, self.context, programs, constants)
+        stats.plans += 1
+        stats.kernels += len(plan.kernels)
+        stats.launches += len(plan.launches)
+        stats.host_steps += len(plan.host_steps)
+        stats.host_steps_float += sum(s.touches_float for s in plan.host_steps)
+        stats.arena_bytes += plan.arena_bytes
+        stats.peak_live_bytes += plan.peak_live_bytes
+        stats.constants_bytes += plan.constants_bytes
+        if plan.host_steps:
+            self._warn(plan)
+        return executor
+
+    def _warn(self, plan: Plan) -> None:
+        operators = sorted({s.node["op"] for s in plan.host_steps if s.touches_float})
+        if operators:
+            import warnings
+
+            from mace.errors import HostFallbackWarning
+
+            text = f"float tensors leave the device for {', '.join(operators)}: there is no kernel for these nodes"
+            warnings.warn(text, HostFallbackWarning, stacklevel=2)
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stats.add_seconds(what, time.perf_counter() - began)
+
+
