@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -45,11 +47,19 @@ def write_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
             if path.suffix == ".npy":
                 np.save(file, next(iter(outputs.values())), allow_pickle=False)
             else:
-                np.savez(file, allow_pickle=False, **dict(outputs))
+                _write_npz(file, outputs)
     except ValueError as error:
         raise InputError(f"--output '{path}': an output cannot be written as a numpy file: {error}") from error
     except OSError as error:
         raise StorageError(f"cannot be written: {error.strerror or error}", path=path) from error
+
+
+def _write_npz(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """As ``numpy.savez`` does, which however has no room for arrays whose names are those of its own parameters."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def _split(text: str, names: Sequence[str]) -> tuple[str, Path]:
@@ -74,7 +84,7 @@ def _load(path: Path) -> Array | dict[str, Array]:
         raise StorageError("there is no such file", path=path) from None
     except OSError as error:
         raise StorageError(f"cannot be read: {error.strerror or error}", path=path) from error
-    except (ValueError, EOFError, KeyError) as error:
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"'{path}' is no .npy or .npz file of plain arrays: {error}") from error
 
 

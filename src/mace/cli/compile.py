@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from mace.cli import output
 from mace.cli.options import DeviceOption, JsonOption, ModelArgument, ShapeOption, StorageOption, parse_shapes
+from mace.cli.progress import progress_bar
 from mace.errors import InputError
 from mace.tensor import Array, TensorType
 
@@ -30,28 +32,37 @@ def compile_model(
     import mace
 
     wanted = parse_shapes(shapes)
-    with mace.load(model, device=device, storage=storage) as engine:
-        engine.run(_blank_inputs(engine.inputs, wanted))
+    with (
+        progress_bar("compiling") as progress,
+        mace.load(model, device=device, storage=storage, progress=progress) as engine,
+    ):
+        engine.warm_up(_blank_inputs(engine.inputs, wanted))
         saved = engine.save_compiled_program(destination)
         stats = engine.stats.to_json()
     if as_json:
         output.emit_json({"path": str(saved.path), "entries": saved.entries, "bytes": saved.bytes, "stats": stats})
         return
-    output.line("wrote {}: {} entries, {}", saved.path, saved.entries, output.megabytes(saved.bytes))
+    output.line("wrote {}: {} entries, {}", saved.path, saved.entries, output.size(saved.bytes))
     output.line("{} program(s) compiled from source for {}", stats["programs_from_source"], stats["device"])
 
 
-def _blank_inputs(inputs: dict[str, TensorType], shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
-    """Zeros of the shapes to compile for. Raises ``InputError`` where a size is open and no ``--shape`` tells it."""
+def _blank_inputs(inputs: Mapping[str, TensorType], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Zeros of the shapes to compile for: those given, with an open first dimension (the batch) taken as 1.
+
+    Raises ``InputError`` where another size is open and no ``--shape`` tells it.
+    """
     unknown = [n for n in shapes if n not in inputs]
     if unknown:
         raise InputError(f"--shape: the model has no input {', '.join(unknown)}; its inputs are {', '.join(inputs)}")
-    blank = {}
-    for name, kind in inputs.items():
-        shape = shapes.get(name)
-        if shape is None and not kind.is_static:
-            raise InputError(
-                f"input '{name}' is {kind}: say which sizes to compile for, as in --shape '{name}=1x3x224x224'"
-            )
-        blank[name] = np.zeros(kind.dims if shape is None else shape, kind.dtype.numpy)
-    return blank
+    return {name: np.zeros(shapes.get(name) or _default_shape(name, t), t.dtype.numpy) for name, t in inputs.items()}
+
+
+def _default_shape(name: str, kind: TensorType) -> tuple[int, ...]:
+    shape = kind.shape
+    if shape and not isinstance(shape[0], int):
+        shape = (1, *shape[1:])
+    if shape is None or any(not isinstance(size, int) for size in shape):
+        raise InputError(
+            f"input '{name}' is {kind}: say which sizes to compile for, as in --shape '{name}=1x3x224x224'"
+        )
+    return TensorType(kind.dtype, shape).dims

@@ -10,6 +10,7 @@ import typer
 from mace.cli import output
 from mace.cli.options import JsonOption
 from mace.cli.progress import progress_bar
+from mace.cli.summary import show, summarise
 
 app = typer.Typer(add_completion=False)
 
@@ -27,5 +28,10 @@ def convert(
 
     target = destination or source.with_suffix(".mace")
     with progress_bar("converting") as progress:
-        info = mace.convert(source, target, dump=dump, progress=progress)
-    print(info)
+        graph = mace.convert(source, target, dump=dump, progress=progress)
+    record = {"path": target, "bytes": target.stat().st_size, **summarise(graph)}
+    if as_json:
+        output.emit_json(record)
+        return
+    output.line("wrote {}: {}", target, output.size(record["bytes"]))
+    show(record)

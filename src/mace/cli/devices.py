@@ -14,8 +14,4 @@ app = typer.Typer(add_completion=False)
 def devices(as_json: JsonOption = False) -> None:
     from mace.opencl.listing import list_devices
 
-    record = list_devices()
-    if as_json:
-        output.emit_json(record)
-        return
-    print(record)
+    output.emit_json(list_devices()) if as_json else print(list_devices())

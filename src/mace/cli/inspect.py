@@ -9,6 +9,8 @@ import typer
 
 from mace.cli import output
 from mace.cli.options import JsonOption
+from mace.cli.summary import show, summarise
+from mace.errors import StorageError
 
 app = typer.Typer(add_completion=False)
 
@@ -18,4 +20,48 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="A model.mace or a file of compiled programs.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    output.line("{}", file)
+    if _is_model(file):
+        _inspect_model(file, as_json)
+    else:
+        _inspect_program(file, as_json)
+
+
+def _is_model(file: Path) -> bool:
+    from mace.model_file.layout import MAGIC
+
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise StorageError(f"cannot be read: {error.strerror or error}", path=file) from error
+
+
+def _inspect_model(file: Path, as_json: bool) -> None:
+    from mace.model_file import load_model
+
+    model = load_model(file)
+    record = {
+        "kind": "model",
+        "path": file,
+        "bytes": file.stat().st_size,
+        "sha256": model.sha256,
+        **summarise(model.graph),
+    }
+    if as_json:
+        output.emit_json(record)
+        return
+    output.line("{} is a model for any device, to be kept: {}", file, output.size(record["bytes"]))
+    output.line("name     {}", record["name"])
+    output.line("sha256   {}", model.sha256)
+    show(record)
+
+
+def _inspect_program(file: Path, as_json: bool) -> None:
+    from mace.program.files import read_program
+
+    read = read_program(file)
+    record = {"kind": "program", "path": file, "bytes": read.nbytes, "layout": str(read.layout)}
+    if as_json:
+        output.emit_json(record)
+        return
+    output.pairs(record)

@@ -93,11 +93,10 @@ def warning(problem: Warning) -> None:
     console(stderr=True).print(Text("warning: ", style="yellow") + Text(plain(problem)))
 
 
-def megabytes(count: int) -> str:
-    """A size in bytes for a person, in binary units."""
-    size, unit = float(count), "B"
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            break
-        size /= 1024
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+def size(count: int) -> str:
+    """A number of bytes for a person, in binary units."""
+    scaled, units = float(count), ["B", "KiB", "MiB", "GiB"]
+    while scaled >= 1024 and len(units) > 1:
+        scaled /= 1024
+        del units[0]
+    return f"{count} B" if units[0] == "B" else f"{scaled:.1f} {units[0]}"

@@ -1,45 +1,44 @@
-"""A progress bar on standard error for what takes longer than a second and is watched by a person."""
+"""How far long work is, on standard error: nothing in the first second, nothing where no person is watching."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mace.cli.output import console, plain
-
-Report = Callable[[int, int, str], None]
-"""Called with how many steps are done, how many there are, and what is being done."""
 
 PATIENCE = 1.0
 """Seconds before a bar appears."""
 
 
+class Report(Protocol):
+    """Called with the step that is being done and, where that is known, the share of the work that is done (0…1)."""
+
+    def __call__(self, step: str, share: float | None = None, /) -> None: ...
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Report]:
-    """A function that draws how far the work is: ``report(done, total, detail)``."""
+    """A function that draws how far the work is, in place; the bar goes away when the work ends."""
     if not sys.stderr.isatty():
-        yield lambda done, total, detail: None
+        yield lambda step, share=None: None
         return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console(stderr=True), transient=True)
     task = bar.add_task(what, total=None)
     start, shown = time.monotonic(), False
 
-    def report(done: int, total: int, detail: str = "") -> None:
+    def report(step: str, share: float | None = None, /) -> None:
         nonlocal shown
         if not shown and time.monotonic() - start > PATIENCE:
             bar.start()
             shown = True
-        bar.update(task, completed=done, total=total, description=f"{what} {plain(detail)}".strip())
+        bar.update(task, description=f"{what}: {plain(step)}", completed=share, total=None if share is None else 1.0)
 
     try:
         yield report

@@ -11,6 +11,7 @@ import typer
 from mace.cli import output
 from mace.cli.arrays import read_inputs, write_outputs
 from mace.cli.options import DeviceOption, JsonOption, ModelArgument, StorageOption
+from mace.cli.progress import progress_bar
 
 app = typer.Typer(add_completion=False)
 
@@ -35,7 +36,10 @@ def run(
     import mace
 
     start = time.perf_counter()
-    with mace.load(model, device=device, compiled_program=program, storage=storage) as engine:
+    with (
+        progress_bar("preparing") as progress,
+        mace.load(model, device=device, compiled_program=program, storage=storage, progress=progress) as engine,
+    ):
         loaded = time.perf_counter()
         outputs = engine.run(read_inputs(inputs, list(engine.inputs)))
         finished = time.perf_counter()
