@@ -1,7 +1,7 @@
 """Where mace keeps things for one user: a cache that may be deleted at any time, and a private state folder.
 
-The environment decides first: ``MACE_STORAGE`` (or upstream's ``MACE_INTERNAL_STORAGE_PATH``) for compiled programs,
-``MACE_CACHE_DIR`` and ``MACE_STATE_DIR``. On Linux the XDG base directories follow; elsewhere platformdirs says what the
+The environment decides first: ``MACE_STORAGE`` (or upstream's ``MACE_INTERNAL_STORAGE_PATH``) for compiled
+programs, ``MACE_CACHE_DIR`` and ``MACE_STATE_DIR``. On Linux the XDG base directories follow; elsewhere platformdirs says what the
 system's custom is.
 """
 
@@ -12,12 +12,14 @@ import stat
 import sys
 from pathlib import Path
 
+_PLATFORM: str = sys.platform
+
 
 def cache_folder() -> Path:
     """The user's folder for what can be made again. It is not created here."""
     if value := os.environ.get("MACE_CACHE_DIR"):
         return Path(value)
-    if sys.platform == "linux":
+    if _PLATFORM == "linux":
         return _xdg("XDG_CACHE_HOME", ".cache")
     from platformdirs import user_cache_path
 
@@ -36,7 +38,7 @@ def state_folder() -> Path:
     """The user's private folder for stamps and keys. It is not created here."""
     if value := os.environ.get("MACE_STATE_DIR"):
         return Path(value)
-    if sys.platform == "linux":
+    if _PLATFORM == "linux":
         return _xdg("XDG_STATE_HOME", ".local/state")
     from platformdirs import user_state_path
 

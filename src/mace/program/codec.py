@@ -116,7 +116,7 @@ def decode_program(
 
 @dataclass(frozen=True, slots=True)
 class EncodedProgram:
-    """A file as pieces to be written in order, its envelope's header first. ``index_sha256`` names the table's index."""
+    """A file in pieces to be written in order, its envelope's header first; ``index_sha256`` names its index."""
 
     header: EnvelopeHeader
     payload: list[Bytes]

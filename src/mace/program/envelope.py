@@ -24,7 +24,7 @@ _HEX = frozenset(b"0123456789abcdef")
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeHeader:
-    """The envelope's fields: whole file size in bytes, SHA-256 of the payload in hexadecimal, 256 bytes of signature."""
+    """Fields of an envelope: size of the whole file in bytes, SHA-256 of the payload in hexadecimal, signature."""
 
     total_bytes: int
     payload_sha256: str

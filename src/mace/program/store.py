@@ -44,9 +44,9 @@ class SaveOutcome:
 class ProgramStore:
     """One program file in a folder, and its siblings.
 
-    ``folder`` is the user's folder for programs when None is given. ``group`` is a name, usually the start of the model's
-    hash, that gets a folder and a file of its own, so that one model's save never rewrites another's weights; without
-    it the file lies in the folder itself, as upstream has it.
+    ``folder`` is the user's folder for programs when None is given. ``group`` is a name, usually the start of the
+    model's hash, that gets a folder and a file of its own, so that one model's save never rewrites another's weights;
+    without it the file lies in the folder itself, as upstream has it.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ProgramStore:
         self.limits = limits
 
     def load(self, note: Callable[[Look], None] = lambda _: None) -> TrustedProgram | None:
-        """The store's file, opened, or None; ``note`` is told what happened. A damaged file is left for :meth:`save`."""
+        """The store's file, opened, or None; ``note`` is told what happened. :meth:`save` deals with a damaged one."""
         try:
             found = open_trusted(self.path, self.trust, secret=self.secret, limits=self.limits)
         except (StorageError, ProgramFileError) as error:

@@ -1,0 +1,55 @@
+"""Between layouts: one content, written as any of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from mace.device import DeviceIdentity
+from mace.errors import ProgramFormatError
+from mace.files.atomic import atomic_write
+from mace.program import table
+from mace.program.codec import encode_program
+from mace.program.content import Entry, EntryKind, ProgramContent
+from mace.program.encrypt import Secret
+from mace.program.upstream import Generation, encode_upstream
+from mace.program.upstream_content import to_upstream, tuning_to_upstream
+
+TargetLayout = Literal["envelope", "table", "upstream", "upstream-old"]
+
+
+def encode_as(
+    content: ProgramContent,
+    layout: TargetLayout,
+    *,
+    compressed: bool = False,
+    secret: Secret | None = None,
+    device: DeviceIdentity | None = None,
+    mace_version: str = "",
+) -> bytes:
+    """The content in a layout. ``device`` and ``mace_version`` matter for upstream's only. Raises ``ValueError``."""
+    if layout == "envelope":
+        return encode_program(content, compressed=compressed, secret=secret).to_bytes()
+    if compressed or secret is not None:
+        raise ValueError("only the envelope can be compressed or encrypted")
+    if layout == "table":
+        return b"".join(table.encode_table(content).pieces)
+    generation: Generation = "current" if layout == "upstream" else "old"
+    if content.entries and all(e.kind is EntryKind.TUNING for e in content.entries):
+        return encode_upstream(tuning_to_upstream(content, generation=generation))
+    return encode_upstream(to_upstream(content, generation=generation, device=device, mace_version=mace_version))
+
+
+def extract_section(content: ProgramContent, key: str, path: str | os.PathLike[str]) -> Entry:
+    """Write one section's payload, unchanged, to a file. ``key`` is a key, or the start of one or of a hash.
+
+    Raises ``ProgramFormatError`` when not exactly one section answers to it, ``StorageError`` when it cannot be
+    written.
+    """
+    exact = [e for e in content.entries if e.key == key]
+    found = exact or [e for e in content.entries if e.key.startswith(key) or e.sha256.startswith(key)]
+    if len(found) != 1:
+        raise ProgramFormatError(f"{len(found)} sections answer to '{key}'", field="key")
+    atomic_write(Path(path), [found[0].payload])
+    return found[0]

@@ -1,0 +1,175 @@
+"""What a program file is, in plain words: a record for a person or a program, made without any OpenCL device."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mace.device import DeviceIdentity
+from mace.program import envelope
+from mace.program.codec import FileLayout, ProgramFile, decode_program, recognise
+from mace.program.content import Bytes, Entry, EntryKind, KernelRecord
+from mace.program.encrypt import Secret, is_encrypted
+from mace.program.files import placed
+from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.program.trust import Trust
+
+_WHAT = {
+    FileLayout.ENVELOPE: "compiled OpenCL programs of mace, in its envelope",
+    FileLayout.TABLE: "a bare table of compiled OpenCL kernels",
+    FileLayout.UPSTREAM: "a file of XiaoMi's MACE (v1.1.1 and later)",
+    FileLayout.UPSTREAM_OLD: "a file of XiaoMi's MACE (v0.6.1 to v1.0.4), which carries no checksum",
+    FileLayout.MOVIDIUS: "a network compiled for a Movidius Myriad X by OpenVINO",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRecord:
+    """One section, for showing. ``device`` indexes the report's devices; None = any device."""
+
+    kind: str
+    key: str
+    nbytes: int
+    sha256: str
+    device: int | None
+    kernels: tuple[KernelRecord, ...]
+    meta: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramReport:
+    """All that can be said of a file without loading it. ``words`` is the summary, one sentence each."""
+
+    path: str
+    layout: str
+    nbytes: int
+    digest: str
+    readable: bool
+    encrypted: bool
+    compressed: bool
+    signature: str
+    own: bool
+    devices: tuple[DeviceIdentity, ...]
+    entries: tuple[EntryRecord, ...]
+    words: tuple[str, ...]
+
+
+def inspect_program(
+    source: str | os.PathLike[str] | Bytes,
+    *,
+    secret: Secret | None = None,
+    trust: Trust | None = None,
+    names: Iterable[str] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> ProgramReport:
+    """Read a file of any layout and say what it is. An encrypted file without its key is described from outside.
+
+    ``names`` is a dictionary of kernel names for upstream's obfuscated ones. Raises ``StorageError`` or a
+    ``ProgramFileError``.
+    """
+    from mace.errors import ProgramFileError
+    from mace.files.mapping import open_file
+
+    path, data = "", source
+    if isinstance(source, str | os.PathLike):
+        path, data = os.fspath(source), open_file(source, max_bytes=limits.file_bytes).data
+    view = memoryview(data)  # type: ignore[arg-type]
+    try:
+        return _inspect(path, view, secret, trust or Trust(), tuple(names), limits)
+    except ProgramFileError as error:
+        raise placed(error, path) if path else error from error
+
+
+def _inspect(
+    path: str, view: memoryview, secret: Secret | None, trust: Trust, names: tuple[str, ...], limits: Limits
+) -> ProgramReport:
+    layout = recognise(view)
+    if layout is FileLayout.ENVELOPE and secret is None:
+        header = envelope.parse_header(view)
+        payload = envelope.verify_payload(header, view).data
+        if is_encrypted(payload):
+            signature = _signature(header, trust)
+            own = trust.is_own(header.payload_sha256)
+            words = (f"This is {_WHAT[layout]}.", "It is encrypted; give the key to see what is inside.", _trusted(own,
+            signature)) return ProgramReport(
+                path, layout, len(view), header.payload_sha256, False, True, False, signature, own, (), (), words
+            )
+    file = decode_program(view, secret=secret, limits=limits)
+    if names and layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):
+        from dataclasses import replace
+
+        from mace.program.upstream_content import from_upstream
+
+        file = replace(file, content=from_upstream(view, names=names, limits=limits))
+    devices = file.content.devices
+    own = trust.is_own(file.seal.digest)
+    signature = _signature(file.seal.header, trust)
+    entries = tuple(_record(e, devices) for e in file.content.entries)
+    return ProgramReport(
+        path,
+        layout,
+        file.nbytes,
+        file.seal.digest,
+        True,
+        file.encrypted,
+        file.compressed,
+        signature,
+        own,
+        devices,
+        entries,
+        tuple(_words(file, own, signature)),
+    )
+
+
+def _record(entry: Entry, devices: tuple[DeviceIdentity, ...]) -> EntryRecord:
+    owner = devices.index(entry.device) if entry.device else None
+    return EntryRecord(entry.kind, entry.key, entry.nbytes, entry.sha256, owner, entry.kernels, dict(entry.meta))
+
+
+def _signature(header: envelope.EnvelopeHeader | None, trust: Trust) -> str:
+    """``none``, ``by <name>`` of a trusted key, or why it does not count."""
+    from mace.errors import TrustError
+    from mace.program.keys import TrustStore
+
+    if header is None or not header.is_signed:
+        return "none"
+    try:
+        return f"by {(trust.store or TrustStore()).signer(header).name}"
+    except TrustError as error:
+        return error.message
+
+
+def _words(file: ProgramFile, own: bool, signature: str) -> list[str]:
+    content = file.content
+    words = [f"This is {_WHAT[file.layout]}."]
+    if file.layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):
+        tuned = all(e.kind is EntryKind.TUNING for e in content.entries) and content.entries
+        words.append("It holds tuned parameters." if tuned else "It holds compiled OpenCL programs.")
+    for device in content.devices:
+        about = f"{device.device_name or 'an unnamed device'} on {device.platform_name or 'an unnamed platform'}"
+        driver = f", driver {device.driver_version}" if device.driver_version else ""
+        words.append(f"It belongs to {about}{driver}.")
+    models = sorted({str(m.get("name")) for e in content.entries if isinstance(m := e.meta.get("model"), dict) and
+    m.get("name")}) if models:
+        words.append(f"It was made for {', '.join(models)}.")
+    counts = Counter(e.kind for e in content.entries)
+    parts = [f"{counts[k]} {k}" for k in EntryKind if counts[k]]
+    words.append(f"It has {len(content.entries)} sections ({', '.join(parts)}) of {content.nbytes} bytes together.")
+    if file.layout is FileLayout.MOVIDIUS:
+        words.append("mace keeps it as it is; it cannot run it.")
+    else:
+        words.append("It can be deleted at any time: it will be compiled again, which takes longer once.")
+    words.append(_trusted(own, signature))
+    return words
+
+
+def _trusted(own: bool, signature: str) -> str:
+    if own:
+        return "mace wrote it for you on this machine, so it is loaded without being asked for."
+    if signature.startswith("by "):
+        return f"It is signed {signature}, a key that you trust."
+    reason = "it is not signed" if signature == "none" else signature
+    return f"mace did not write it here, and {reason}: it is loaded only with trust='any'."
