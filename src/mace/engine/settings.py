@@ -30,6 +30,8 @@ class EngineSettings:
     trust: TrustPolicy = "own"
     secret: Secret | None = None
     """What opens encrypted program files."""
+    parameters: str | os.PathLike[str] | None = None
+    """A file of tuned parameters; None takes ``$MACE_RUN_PARAMETER_PATH`` or what the storage holds."""
     isolate: bool = True
     """Compile, and load unproven binaries for the first time, in a worker process."""
     plan: PlanOptions = PlanOptions()
