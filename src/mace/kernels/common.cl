@@ -93,3 +93,18 @@ static inline long mace_power_real(long base, float exponent)
 MACE_BFLOAT16(4)
 MACE_BFLOAT16(8)
 MACE_BFLOAT16(16)
+
+// Join one value of each of the `size` (a power of two) work-items of a group; everyone gets the result in `value`.
+#define MACE_GROUP_FOLD(join, value, shared, size) \
+    do { \
+        const int mace_id = get_local_id(0); \
+        shared[mace_id] = value; \
+        for (int mace_half = (size) / 2; mace_half > 0; mace_half /= 2) { \
+            barrier(CLK_LOCAL_MEM_FENCE); \
+            if (mace_id < mace_half) \
+                shared[mace_id] = join(shared[mace_id], shared[mace_id + mace_half]); \
+        } \
+        barrier(CLK_LOCAL_MEM_FENCE); \
+        value = shared[0]; \
+        barrier(CLK_LOCAL_MEM_FENCE); \
+    } while (0)

@@ -10,14 +10,13 @@ from mace.graph.expr import Expr
 from mace.ops.expression_binary import BINARY_RULES
 from mace.ops.expression_cast import CAST_RULES
 from mace.ops.expression_unary import UNARY_RULES
-from mace.ops.expression_writer import Application, NotRenderedError, Rule, Value, Writer
+from mace.ops.expression_writer import Application, NotRenderedError, Rule, Value, Writer, scalar_literal, vector_type
 from mace.ops.lowering import Define
 from mace.ops.storage import access_suffix, compute_type
 from mace.tensor import DType
 
 __all__ = [
     "NotRenderedError",
-    "Number",
     "TailOperand",
     "Value",
     "Writer",
@@ -25,6 +24,7 @@ __all__ = [
     "render_tail",
     "scalar_literal",
     "used",
+    "vector_type",
 ]
 
 _RULES: dict[str, Rule] = {**UNARY_RULES, **BINARY_RULES, **CAST_RULES}
@@ -83,9 +83,9 @@ def render_tail(expr: Expr, ctype: str, operands: Sequence[TailOperand], lanes: 
     """Macros ``TAIL_PARAMS`` and ``TAIL(r, at, c)`` for values of scalar type ``ctype`` (``float`` or ``double``).
 
     ``TAIL`` updates the variable ``r`` of type ``TAIL_V`` in place; the template defines ``TAIL_V`` and ``TAIL_LOAD``,
-    the text serves vectors of any width and scalars alike. Only operands stored as float16 or bfloat16 are read by macros
-    of their own, for as many ``lanes`` as ``TAIL_V`` has. Raises ``NotRenderedError`` when a step needs another type
-    than ``ctype``.
+    the text serves vectors of any width and scalars alike. Only operands stored as float16 or bfloat16 are read by
+    macros of their own, for as many ``lanes`` as ``TAIL_V`` has. Raises ``NotRenderedError`` when a step needs another
+    type than ``ctype``.
     """
     dtype = DType.FLOAT64 if ctype == "double" else DType.FLOAT32
     writer = Writer(prefix="tail_", symbolic="TAIL_V", symbolic_base=ctype)
