@@ -1,8 +1,8 @@
 """Where mace keeps things for one user: a cache that may be deleted at any time, and a private state folder.
 
 The environment decides first: ``MACE_STORAGE`` (or upstream's ``MACE_INTERNAL_STORAGE_PATH``) for compiled
-programs, ``MACE_CACHE_DIR`` and ``MACE_STATE_DIR``. On Linux the XDG base directories follow; elsewhere platformdirs says what the
-system's custom is.
+programs, ``MACE_CACHE_DIR`` and ``MACE_STATE_DIR``. On Linux the XDG base directories follow; elsewhere platformdirs
+says what the system's custom is.
 """
 
 from __future__ import annotations

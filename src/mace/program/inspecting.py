@@ -24,6 +24,7 @@ _WHAT = {
     FileLayout.UPSTREAM_OLD: "a file of XiaoMi's MACE (v0.6.1 to v1.0.4), which carries no checksum",
     FileLayout.MOVIDIUS: "a network compiled for a Movidius Myriad X by OpenVINO",
 }
+_ENCRYPTED = "It is encrypted; give the key to see what is inside."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,9 @@ def _inspect(
         if is_encrypted(payload):
             signature = _signature(header, trust)
             own = trust.is_own(header.payload_sha256)
-            words = (f"This is {_WHAT[layout]}.", "It is encrypted; give the key to see what is inside.", _trusted(own,
-            signature)) return ProgramReport(
-                path, layout, len(view), header.payload_sha256, False, True, False, signature, own, (), (), words
-            )
+            words = (f"This is {_WHAT[layout]}.", _ENCRYPTED, _trusted(own, signature))
+            digest = header.payload_sha256
+            return ProgramReport(path, layout, len(view), digest, False, True, False, signature, own, (), (), words)
     file = decode_program(view, secret=secret, limits=limits)
     if names and layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):
         from dataclasses import replace
@@ -152,8 +152,9 @@ def _words(file: ProgramFile, own: bool, signature: str) -> list[str]:
         about = f"{device.device_name or 'an unnamed device'} on {device.platform_name or 'an unnamed platform'}"
         driver = f", driver {device.driver_version}" if device.driver_version else ""
         words.append(f"It belongs to {about}{driver}.")
-    models = sorted({str(m.get("name")) for e in content.entries if isinstance(m := e.meta.get("model"), dict) and
-    m.get("name")}) if models:
+    about_models = [e.meta.get("model") for e in content.entries]
+    models = sorted({str(m["name"]) for m in about_models if isinstance(m, dict) and m.get("name")})
+    if models:
         words.append(f"It was made for {', '.join(models)}.")
     counts = Counter(e.kind for e in content.entries)
     parts = [f"{counts[k]} {k}" for k in EntryKind if counts[k]]
