@@ -29,8 +29,8 @@ class Buffer:
     def region(self, offset: int, nbytes: int) -> Buffer:
         """The part that begins ``offset`` bytes in; equal ranges are the same object.
 
-        Raises ``ValueError`` for a range outside it, and ``OpenCLError`` (CL_MISALIGNED_SUB_BUFFER_OFFSET) for an offset that
-        is no multiple of the device's alignment.
+        Raises ``ValueError`` for a range outside it, and ``OpenCLError`` for an offset that is no
+        multiple of the device's alignment (CL_MISALIGNED_SUB_BUFFER_OFFSET).
         """
         if offset < 0 or nbytes <= 0 or offset + nbytes > self.nbytes:
             raise ValueError(f"bytes {offset} to {offset + nbytes} do not lie in a buffer of {self.nbytes}")

@@ -1,9 +1,9 @@
 """What each driver library of this machine offers, found out in child processes and kept between runs.
 
-Loading every driver at every start is slow, and a broken one would end the process. So a driver is loaded once in a child
-process, and what it said is kept in ``devices.json`` in the user's cache folder for as long as the library, the processor, the
-device nodes and the settings that drivers read from the environment stay the same. The file only ever maps libraries that
-discovery has found by itself to descriptions; it cannot make mace load anything else.
+Loading every driver at every start is slow, and a broken one would end the process. So a driver is loaded once in a
+child process, and what it said is kept in ``devices.json`` in the user's cache folder for as long as the library, the
+processor, the device nodes and the settings that drivers read from the environment stay the same. The file only ever
+maps libraries that discovery has found by itself to descriptions; it cannot make mace load anything else.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ PROBE_SECONDS = 30.0
 """How long a driver may take to say what it has."""
 FAILURE_KEPT_SECONDS = 24 * 3600.0
 """A driver that failed is tried again after this time."""
-DRIVER_SETTINGS = ("CL_", "CUDA_VISIBLE", "GALLIUM_", "GPU_", "HIP_", "HSA_", "LD_", "LIBGL_", "LP_", "MESA_", "OCL", "POCL_",
-                   "ROCR_", "RUSTICL_", "VK_", "ZE_")  # fmt: skip
+DRIVER_SETTINGS = (
+    *("CL_", "CUDA_VISIBLE", "GALLIUM_", "GPU_", "HIP_", "HSA_", "LD_", "LIBGL_", "LP_"),
+    *("MESA_", "OCL", "POCL_", "ROCR_", "RUSTICL_", "VK_", "ZE_"),
+)
 """Beginnings of environment variables that change what drivers offer."""
 
 Status = Literal["ok", "failed", "crashed", "hung"]
@@ -120,7 +122,7 @@ class _Child:
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
-        self.stderr = tempfile.TemporaryFile()
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  (read after the child's end)
         environment = child_environment()
         command = python_command("mace.opencl.probe", driver.library)
         self.process = start(command, environment, self.stderr) if can_start() else None

@@ -35,8 +35,11 @@ class Context:
         self._flags = cl.mem_flags
         with translated(f"opening {device.label}"):
             self.handle = cl.Context([self._cl_device])
-            properties = cl.command_queue_properties.PROFILING_ENABLE if profiling else 0
-            self.queue = cl.CommandQueue(self.handle, self._cl_device, properties)
+            if profiling:
+                wish = cl.command_queue_properties.PROFILING_ENABLE
+                self.queue = cl.CommandQueue(self.handle, self._cl_device, wish)
+            else:
+                self.queue = cl.CommandQueue(self.handle, self._cl_device)
         self.profiling = profiling
         self.lock = threading.RLock()
         """Hold it over a group of commands that other threads' commands must not come between."""
@@ -48,7 +51,7 @@ class Context:
         return self._build("compiling a program", lambda: cl._cl._Program(self.handle, source), options)
 
     def build_from_binary(self, binary: bytes | memoryview, options: str = "") -> Program:
-        """Load what ``Program.binary`` gave on an equal device. Raises ``OpenCLError`` or ``BuildError`` where it is refused.
+        """Load what ``Program.binary`` gave on an equal device. Raises ``OpenCLError`` or ``BuildError`` on refusal.
 
         A driver may crash on bytes that it did not make: verify them before, and prove new ones in a worker.
         """
@@ -87,8 +90,8 @@ class Context:
     def constant(self, data: _Memory) -> Buffer:
         """Memory that kernels only read, holding ``data``.
 
-        Where the device shares the host's memory and it is aligned as sub-buffers must be, it is used in place, a mapped file
-        too, and must not change as long as the buffer lives; otherwise it is copied.
+        Where the device shares the host's memory and this is aligned as sub-buffers must be, it is used in place, a
+        mapped file too, and must not change as long as the buffer lives; otherwise it is copied.
         """
         view = memoryview(data).cast("B") if not isinstance(data, np.ndarray) else _bytes_of(data)
         if view.nbytes == 0:
@@ -102,7 +105,7 @@ class Context:
     def fill_zero(self, buffer: Buffer) -> None:
         """Set every byte to zero."""
         with translated("filling a buffer"):
-            cl.enqueue_fill_buffer(self.queue, buffer.handle, np.uint8(0), 0, buffer.nbytes)
+            cl.enqueue_fill_buffer(self.queue, buffer.handle, np.zeros(1, np.uint8), 0, buffer.nbytes)
 
     # Transfers
 
@@ -152,7 +155,7 @@ class Context:
             raise opencl_error(f"launching {launch}", error) from error
 
     def timed(self, launches: Sequence[Launch]) -> list[float]:
-        """Run the launches and return how long each took on the device, in seconds. Needs a context with ``profiling``."""
+        """Run the launches; how long each took on the device, in seconds. Needs a context with ``profiling``."""
         if not self.profiling:
             raise OpenCLError("timing launches needs a context with profiling")
         with translated("timing launches"):
@@ -178,4 +181,4 @@ def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
     """The memory of an array as bytes, whatever its element type. Raises ``ValueError`` when it is not C-contiguous."""
     if not array.flags.c_contiguous:
         raise ValueError("only a C-contiguous array can be used in place")
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data

@@ -65,7 +65,7 @@ class DeviceInfo:
     @property
     def matching_text(self) -> str:
         """What a name fragment is looked for in."""
-        return " | ".join((self.platform_name, self.name, self.platform_version, self.vendor, self.platform_vendor))
+        return f"{self.platform_name} | {self.name} | {self.platform_version} | {self.vendor} | {self.platform_vendor}"
 
 
 def describe(platform: cl.Platform, device: cl.Device) -> DeviceInfo:

@@ -65,12 +65,12 @@ class Device:
 
     @cached_property
     def handle(self) -> cl.Device:
-        """pyopencl's device, from the one driver that has it. Raises ``NoDeviceError`` when it is there no longer."""
-        cl = import_pyopencl()
+        """The device as pyopencl sees it. Raises ``NoDeviceError`` when it is there no longer."""
+        pyopencl = import_pyopencl()
         try:
             platform = platforms_of(self.driver.library)[self.platform_index]
             found: cl.Device = platform.get_devices()[self.device_index]
-        except (cl.Error, IndexError) as error:
+        except (pyopencl.Error, IndexError) as error:
             raise NoDeviceError(f"{self.label} is there no longer") from error
         info = self.info
         wanted = (info.platform_name, info.platform_version, info.name, info.version, info.driver_version)

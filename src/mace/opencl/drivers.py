@@ -1,12 +1,13 @@
 """Which OpenCL driver libraries there are on this machine, found by reading small text files and loading nothing.
 
-A driver announces itself with a ``.icd`` file, one line that names its library (OpenCL extension ``cl_khr_icd``). Such files
-lie in ``/etc/OpenCL/vendors``, and in the same place under the prefix of a virtual or conda environment. The files that
-wheels bring name a path of the machine that built them, so a library that does not exist is looked for by its name in the
-``lib`` folder of the prefix: that is how a pip-installed Intel CPU runtime is found with nothing configured.
+A driver announces itself with a ``.icd`` file, one line that names its library (OpenCL extension ``cl_khr_icd``). Such
+files lie in ``/etc/OpenCL/vendors``, and in the same place under the prefix of a virtual or conda environment. The
+files that wheels bring name a path of the machine that built them, so a library that does not exist is looked for by
+its name in the ``lib`` folder of the prefix: so a pip-installed Intel CPU runtime is found with nothing configured.
 
-The environment is respected as the usual loaders do: ``OCL_ICD_VENDORS`` (or ``OPENCL_VENDOR_PATH``) replaces the folders,
-``OCL_ICD_FILENAMES`` adds libraries. ``MACE_OPENCL_LIBRARIES`` adds libraries for mace alone, such as a simulator.
+The environment is respected as the usual loaders do: ``OCL_ICD_VENDORS`` (or ``OPENCL_VENDOR_PATH``) replaces the
+folders, ``OCL_ICD_FILENAMES`` adds libraries. ``MACE_OPENCL_LIBRARIES`` adds libraries for mace alone, such as a
+simulator.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SYSTEM_VENDORS = "/etc/OpenCL/vendors"
+SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 EXTRA_LIBRARIES = "MACE_OPENCL_LIBRARIES"
 
 
@@ -40,10 +41,10 @@ class Driver:
         """Path, size in bytes and modification time in nanoseconds: equal stamps mean the same library."""
         path = _resolve(self.library)
         try:
-            found = os.stat(path)
+            found = path.stat()
         except OSError:
-            return path, -1, 0
-        return os.path.realpath(path), found.st_size, found.st_mtime_ns
+            return str(path), -1, 0
+        return str(path.resolve()), found.st_size, found.st_mtime_ns
 
 
 SYSTEM_LOADER = Driver("", "system")
@@ -52,14 +53,14 @@ SYSTEM_LOADER = Driver("", "system")
 def find_drivers() -> tuple[Driver, ...]:
     """Every driver library of this machine, without duplicates, in an order that stays the same from run to run.
 
-    Only Linux has a convention that can be followed by reading files. Elsewhere, and when a library that stands in for the
-    loader is preloaded (``oclgrind python …``), the one answer is the system's own loader.
+    Only Linux has a convention that can be followed by reading files. Elsewhere, where no driver announces itself, and
+    when a library that stands in for the loader is preloaded (``oclgrind python …``), it is the system's own loader.
     """
     if sys.platform != "linux" or _loader_is_replaced():
         return (SYSTEM_LOADER,)
-    drivers: dict[str, Driver] = {}
+    drivers: dict[Path, Driver] = {}
     for driver in _candidates():
-        drivers.setdefault(os.path.realpath(_resolve(driver.library)), driver)
+        drivers.setdefault(_resolve(driver.library).resolve(), driver)
     return tuple(drivers.values()) or (SYSTEM_LOADER,)
 
 
@@ -74,7 +75,7 @@ def _candidates() -> Iterator[Driver]:
     if chosen:
         yield from _vendors(Path(chosen), None)
     else:
-        yield from _vendors(Path(SYSTEM_VENDORS), None)
+        yield from _vendors(SYSTEM_VENDORS, None)
         for prefix in _prefixes():
             yield from _vendors(prefix / "etc/OpenCL/vendors", prefix)
     yield from _bundled_with_pyopencl()
@@ -91,64 +92,61 @@ def _listed(variable: str) -> Iterator[Driver]:
 def _vendors(place: Path, prefix: Path | None) -> Iterator[Driver]:
     """Drivers that a folder of .icd files names; ``place`` may also be one such file, or a library itself."""
     if place.is_dir():
-        files = sorted(place.glob("*.icd"))
+        for file in sorted(place.glob("*.icd")):
+            yield from _announced(file, prefix)
     elif place.suffix == ".icd":
-        files = [place]
-    else:
-        if place.exists():
-            yield Driver(str(place), "OCL_ICD_VENDORS")
+        yield from _announced(place, prefix)
+    elif place.exists():
+        yield Driver(str(place), "OCL_ICD_VENDORS")
+
+
+def _announced(file: Path, prefix: Path | None) -> Iterator[Driver]:
+    """The driver that one .icd file names. In a prefix, one that is nowhere to be found is passed over."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
         return
-    for file in files:
-        try:
-            lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        except OSError:
-            continue
-        name = lines[0].strip() if lines else ""
-        if not name:
-            continue
-        if not os.path.isabs(name):
-            beside = file.with_name(name)
-            yield Driver(str(beside) if beside.exists() else name, str(file))
-        elif os.path.exists(name) or prefix is None:
-            yield Driver(name, str(file))
-        elif (moved := prefix / "lib" / os.path.basename(name)).exists():
-            yield Driver(str(moved), str(file))
+    name = lines[0].strip() if lines else ""
+    if not name:
+        return
+    library = Path(name)
+    if not library.is_absolute():
+        beside = file.with_name(name)
+        yield Driver(str(beside) if beside.exists() else name, str(file))
+    elif prefix is None or library.exists():
+        yield Driver(name, str(file))
+    elif (moved := prefix / "lib" / library.name).exists():
+        yield Driver(str(moved), str(file))
 
 
 def _prefixes() -> Iterator[Path]:
     """Roots under which packages install files: this environment's, the user's own, conda's, those of ``sys.path``."""
     roots = [sys.prefix, os.environ.get("CONDA_PREFIX", ""), os.environ.get("PYTHONUSERBASE", "") or "~/.local"]
     for entry in sys.path:
-        if os.path.basename(entry) in ("site-packages", "dist-packages"):
-            roots.append(os.path.normpath(os.path.join(entry, "..", "..", "..")))
+        path = Path(entry)
+        if path.name in ("site-packages", "dist-packages") and len(path.parents) > 2:
+            roots.append(str(path.parents[2]))
         roots.append(entry)
-    for root in dict.fromkeys(os.path.expanduser(r) for r in roots if r):
-        yield Path(root)
+    for root in dict.fromkeys(r for r in roots if r):
+        try:
+            yield Path(root).expanduser()
+        except RuntimeError:  # no home folder
+            continue
 
 
 def _bundled_with_pyopencl() -> Iterator[Driver]:
     """Drivers that other packages put into pyopencl's folder, where its own loader would find them."""
     spec = importlib.util.find_spec("pyopencl")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        yield from _vendors(Path(folder, ".libs"), None) if Path(folder, ".libs").is_dir() else ()
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        yield from _vendors(Path(folder, ".libs"), None)
 
 
-def _resolve(library: str) -> str:
+def _resolve(library: str) -> Path:
     """The path ``dlopen`` most likely finds a bare name at, or the name itself."""
-    if not library or os.path.isabs(library):
-        return library
-    machine = platform.machine()
+    path = Path(library)
+    if not library or "/" in library:
+        return path
+    machine = f"{platform.machine()}-linux-gnu"
     folders = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    folders += [
-        f"/lib/{machine}-linux-gnu",
-        f"/usr/lib/{machine}-linux-gnu",
-        "/usr/local/lib",
-        "/lib64",
-        "/usr/lib64",
-        "/lib",
-        "/usr/lib",
-    ]
-    for folder in folders:
-        if folder and os.path.exists(path := os.path.join(folder, library)):
-            return path
-    return library
+    folders += [f"/lib/{machine}", f"/usr/lib/{machine}", "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"]
+    return next((p for folder in folders if folder and (p := Path(folder, library)).exists()), path)

@@ -11,32 +11,32 @@ MAX_HEADER = 64 << 20
 MAX_PAYLOAD = 1 << 32
 
 
-class BrokenConversation(Exception):
+class ConversationError(Exception):
     """The other side is gone, or speaks nonsense."""
 
 
 def send(stream: BinaryIO, header: dict[str, Any], payload: bytes = b"") -> None:
-    """Write one message. Raises ``BrokenConversation`` when nobody reads any longer."""
+    """Write one message. Raises ``ConversationError`` when nobody reads any longer."""
     text = json.dumps(header).encode()
     try:
         stream.write(_LENGTHS.pack(len(text), len(payload)) + text)
         stream.write(payload)
         stream.flush()
     except (OSError, ValueError) as error:
-        raise BrokenConversation(str(error)) from error
+        raise ConversationError(str(error)) from error
 
 
 def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
-    """Read one message. Raises ``BrokenConversation`` at the end of the stream or for what is no message."""
+    """Read one message. Raises ``ConversationError`` at the end of the stream or for what is no message."""
     header_length, payload_length = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
     if header_length > MAX_HEADER or payload_length > MAX_PAYLOAD:
-        raise BrokenConversation("a message of impossible length")
+        raise ConversationError("a message of impossible length")
     try:
         header = json.loads(_exactly(stream, header_length))
     except ValueError as error:
-        raise BrokenConversation("a message without a readable header") from error
+        raise ConversationError("a message without a readable header") from error
     if not isinstance(header, dict):
-        raise BrokenConversation("a message whose header is no object")
+        raise ConversationError("a message whose header is no object")
     return header, _exactly(stream, payload_length)
 
 
@@ -44,7 +44,7 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
     try:
         data = stream.read(count)
     except (OSError, ValueError) as error:
-        raise BrokenConversation(str(error)) from error
+        raise ConversationError(str(error)) from error
     if len(data) != count:
-        raise BrokenConversation("the other side is gone")
+        raise ConversationError("the other side is gone")
     return data

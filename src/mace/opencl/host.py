@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from functools import cache
+from pathlib import Path
 
-_CPU_FACTS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU implementer",
-              "CPU architecture", "CPU variant", "CPU part", "CPU revision", "isa")  # fmt: skip
-_NODES = (
-    "/dev/dri",
-    "/dev/kfd",
-    "/dev/nvidiactl",
-    "/dev/nvidia0",
-    "/dev/mali0",
-    "/dev/kgsl-3d0",
-    "/dev/dxg",
-    "/dev/xdna",
+_CPU_FACTS = frozenset(
+    ["vendor_id", "cpu family", "model", "model name", "stepping", "flags", "isa", "Features"]
+    + ["CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision"]
 )
+_SETS = frozenset({"flags", "Features"})
+"""Facts whose words come in any order."""
+_NODES = ("/dev/dri", "/dev/kfd", "/dev/nvidiactl", "/dev/nvidia0", "/dev/mali0", "/dev/kgsl-3d0", "/dev/dxg")
 
 
 @cache
@@ -28,29 +23,27 @@ def cpu_summary() -> str:
     Code that a driver made for one processor may not run on another of the same instruction set.
     """
     try:
-        with open("/proc/cpuinfo", "rb") as file:  # noqa: PTH123  (a fraction of it is read: it is long on large machines)
-            text = file.read(8192).decode(errors="replace")
+        with Path("/proc/cpuinfo").open("rb") as file:
+            text = file.read(8192).decode(errors="replace")  # the first processor; a large machine's file is long
     except OSError:
-        text = platform.processor()
-    facts = {}
+        text = f"model: {platform.processor()}"
+    facts = []
     for line in text.split("\n\n", 1)[0].splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in _CPU_FACTS:
-            facts[name.strip()] = (
-                " ".join(sorted(value.split())) if name.strip() in ("flags", "Features") else value.strip()
-            )
-    digest = hashlib.sha256("\n".join(f"{k}={v}" for k, v in sorted(facts.items())).encode()).hexdigest()
+        name, value = (part.strip() for part in line.partition(":")[::2])
+        if name in _CPU_FACTS:
+            facts.append(f"{name}={' '.join(sorted(value.split())) if name in _SETS else value}")
+    digest = hashlib.sha256("\n".join(sorted(facts)).encode()).hexdigest()
     return f"{platform.machine()}-{digest[:16]}"
 
 
 def device_nodes() -> tuple[str, ...]:
     """Device files that drivers open, so that plugging in a device shows."""
-    found = []
-    for node in _NODES:
-        if os.path.isdir(node):
-            found += [f"{node}/{name}" for name in sorted(os.listdir(node))]
-        elif os.path.exists(node):
-            found.append(node)
+    found: list[str] = []
+    for node in map(Path, _NODES):
+        try:
+            found += map(str, sorted(node.iterdir()) if node.is_dir() else [node] if node.exists() else [])
+        except OSError:
+            found.append(str(node))
     return tuple(found)
 
 

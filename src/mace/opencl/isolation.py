@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from mace.errors import DeviceError
 from mace.opencl.child import STDERR_TAIL, can_start, child_environment, kill, python_command, signal_name, start
 from mace.opencl.device import Device
-from mace.opencl.frames import BrokenConversation, receive, send
+from mace.opencl.frames import ConversationError, receive, send
 from mace.opencl.jobs import Done, Job, Outcome, Refused, WorkerCrash, refusal_from_json
 
 JOB_SECONDS = 300.0
@@ -30,7 +31,7 @@ class Worker:
             raise DeviceError("no worker process can be started: this interpreter does not know its own program")
         self._device = device
         self._folder = tempfile.TemporaryDirectory(prefix="mace-worker-", ignore_cleanup_errors=True)
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
         environment = child_environment({"POCL_CACHE_DIR": self._folder.name})
         self._process = start(command or python_command("mace.opencl.worker"), environment, self._stderr)
         self._stage = "starting"
@@ -39,6 +40,11 @@ class Worker:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has opened its device and can be given another job."""
+        return self._greeted and self.alive
 
     def run(self, job: Job, seconds: float = JOB_SECONDS) -> Outcome:
         """Do one job within a time limit. Never raises for what the driver does; after a crash the worker is dead."""
@@ -53,7 +59,7 @@ class Worker:
                         return refused
                 send(self._input, job.to_json(), job.payload)
                 answer, binary = self._answer()
-        except BrokenConversation:
+        except ConversationError:
             kill(self._process)
             code = self._process.returncode
             signal = "" if watchdog.struck else signal_name(code)
@@ -69,10 +75,8 @@ class Worker:
             kill(self._process)
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream is not None:
-                try:
+                with suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
         self._folder.cleanup()
 
     def _greet(self) -> Refused | None:

@@ -27,7 +27,7 @@ Argument: TypeAlias = "Buffer | LocalMemory | np.generic"
 class Launch:
     """A kernel with its arguments set and its index space: everything of a launch that does not change between runs.
 
-    Every launch has a kernel object of its own, so arguments are set once. It keeps its buffers alive, which OpenCL does not.
+    Every launch has a kernel object of its own, so arguments are set once. It keeps its buffers alive; OpenCL does not.
     """
 
     __slots__ = ("_arguments", "global_size", "kernel", "local_size", "name")
@@ -87,7 +87,7 @@ class Program:
         return tuple(name for name in names.split(";") if name)
 
     def kernel(self, name: str) -> cl.Kernel:
-        """A new kernel object. Raises ``OpenCLError`` (CL_INVALID_KERNEL_NAME) when the program has none of that name."""
+        """A new kernel object. Raises ``OpenCLError`` (CL_INVALID_KERNEL_NAME) when there is none of that name."""
         with translated(f"creating kernel {name}"):
             return cl.Kernel(self._handle, name)
 
@@ -104,8 +104,8 @@ class Program:
     def binary(self) -> bytes:
         """The compiled program.
 
-        Ask after every kernel has been created and run once with its intended local size: PoCL fixes its binary at the first
-        question, and Mali compiles when a kernel is created.
+        Ask after every kernel has been created and run once with its intended local size: PoCL fixes its binary at the
+        first question, and Mali compiles when a kernel is created.
         """
         with translated("reading a program's binary"):
             (binary,) = self._handle.get_info(cl.program_info.BINARIES)

@@ -1,14 +1,14 @@
 """Loading one OpenCL driver, and no other, into this process.
 
-The usual loader opens every driver of the machine at the first OpenCL call: four of them cost 200 ms where the one wanted
-costs 20, and a broken one takes the process with it. OpenCL objects carry their driver's table of functions in their first
-word (OpenCL extension ``cl_khr_icd``), and the loader's functions only follow that table. So mace opens the library it wants
-itself, asks it for its platforms as a loader would, and hands them to pyopencl by address. Another driver can be added later
-in the same process in the same way.
+The usual loader opens every driver of the machine at the first OpenCL call: four of them cost 200 ms where the one
+wanted costs 20, and a broken one takes the process with it. OpenCL objects carry their driver's table of functions in
+their first word (OpenCL extension ``cl_khr_icd``), and the loader's functions only follow that table. So mace opens the
+library it wants itself, asks it for its platforms as a loader would, and hands them to pyopencl by address. Another
+driver can be added later in the same process in the same way.
 
-The loader still reads its own list once, at the first call that reaches it. When pyopencl was not imported before, that list
-is held to the one library for that moment, through the environment; a program that wants pyopencl to see every platform
-imports it before it asks mace for a device.
+The loader still reads its own list once, at the first call that reaches it. When pyopencl was not imported before, that
+list is held to the one library for that moment, through the environment; a program that wants pyopencl to see every
+platform imports it before it asks mace for a device.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mace.errors import NoDeviceError
@@ -59,17 +60,16 @@ def _platforms_of(library: str) -> tuple[cl.Platform, ...]:
 
 def import_pyopencl() -> Any:
     """pyopencl, with its cache of compiled programs off: mace keeps its own."""
-    global _ours
     if "pyopencl" not in sys.modules:
-        _ours = True
+        _first.add("mace")
         os.environ.setdefault("PYOPENCL_NO_CACHE", "1")
     import pyopencl
 
     return pyopencl
 
 
-_ours = False
-"""Whether mace was the first to import pyopencl in this process."""
+_first: set[str] = set()
+"""Holds ``mace`` when mace was the first to import pyopencl in this process."""
 
 
 def _platform_addresses(library: str) -> list[int]:
@@ -100,13 +100,13 @@ def _held_to(library: str) -> Iterator[None]:
     """Let the loader see one library only, for as long as this lasts, unless the program uses pyopencl on its own.
 
     ocl-icd takes a library's path for ``OCL_ICD_VENDORS``; the Khronos loader finds no folder there and takes
-    ``OCL_ICD_FILENAMES``. ``PYOPENCL_HOME`` is where the loader in pyopencl's wheels looks for bundled drivers; it must be
-    set, so it names a folder without any.
+    ``OCL_ICD_FILENAMES``. ``PYOPENCL_HOME`` is where the loader in pyopencl's wheels looks for bundled drivers; it must
+    be set, so it names a folder without any.
     """
-    if not _ours:
+    if not _first:
         yield
         return
-    here = os.path.dirname(__file__)
+    here = str(Path(__file__).parent)
     wanted = {"OCL_ICD_VENDORS": library, "OCL_ICD_FILENAMES": library, "PYOPENCL_HOME": here}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

@@ -75,7 +75,7 @@ class WorkerPool:
         except IndexError:
             worker = Worker(self.device, self._command)
         outcome = worker.run(job, seconds)
-        if isinstance(outcome, WorkerCrash):
+        if isinstance(outcome, WorkerCrash) or not worker.usable:
             worker.close()
         else:
             self._idle.append(worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import pyopencl as cl
 
@@ -29,7 +30,7 @@ def opencl_error(doing: str, error: cl.Error) -> OpenCLError:
 
 
 def build_error(doing: str, error: cl.Error, log: str) -> BuildError | OpenCLError:
-    """``BuildError`` with the driver's log where the compiler refused, ``OpenCLError`` where something else went wrong."""
+    """``BuildError`` with the driver's log where the compiler refused, ``OpenCLError`` where something else failed."""
     if error.code in _BUILD_CODES:
         return BuildError(f"{doing} failed ({code_name(error.code)})", log=log)
     return opencl_error(doing, error)
@@ -39,5 +40,5 @@ def code_name(code: int) -> str:
     """The name of an error code in the specification, such as ``CL_OUT_OF_RESOURCES``."""
     if code == 0:
         return ""
-    name = cl.status_code.to_string(code, "")
+    name = cast("Any", cl.status_code).to_string(code, "")
     return f"CL_{name}" if name else ""

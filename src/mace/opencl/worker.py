@@ -1,8 +1,8 @@
 """Worker process: builds and tries programs where a driver may crash without harm (``python -m mace.opencl.worker``).
 
 It reads jobs from its standard input and answers on the standard output it was started with, one message each
-(``frames``), until the input ends. The first message names the device. Before each step that may kill it, it says what that
-step is.
+(``frames``), until the input ends. The first message names the device. Before each step that may kill it, it says what
+that step is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from mace.opencl.context import Context
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.device import Device
 from mace.opencl.drivers import Driver
-from mace.opencl.frames import BrokenConversation, receive, send
+from mace.opencl.frames import ConversationError, receive, send
 from mace.opencl.jobs import BufferArgument, LocalArgument, Trial, refusal_to_json, trials_from_json
 from mace.opencl.kernel import Argument, LocalMemory, Program
 
@@ -69,8 +69,7 @@ class _Workshop:
                 case LocalArgument(nbytes):
                     arguments.append(LocalMemory(nbytes))
                 case _:
-                    scalar = argument.dtype.numpy.type(argument.value)
-                    arguments.append(scalar if isinstance(scalar, np.generic) else np.generic(scalar))
+                    arguments.append(cast("np.generic", argument.dtype.numpy.type(argument.value)))
         launch = program.launch(trial.kernel, arguments, trial.global_size, trial.local_size)
         self.context.run([launch])
         self.context.finish()
@@ -88,7 +87,7 @@ class _Workshop:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer messages until the input ends. Raises ``BrokenConversation`` when it does."""
+    """Answer messages until the input ends. Raises ``ConversationError`` when it does."""
     hello, _ = receive(requests)
     try:
         context = Context(_device(hello))
@@ -123,7 +122,7 @@ def main() -> None:
         pass
     try:
         serve(sys.stdin.buffer, answers)
-    except BrokenConversation:
+    except ConversationError:
         os._exit(0)
     os._exit(0)
 
