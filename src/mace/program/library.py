@@ -74,7 +74,8 @@ class ProgramLibrary:
         self.added = ProgramContent()
         self._secret = secret
         self._limits = limits
-        self._used: dict[EntryId, Entry] = {}
+        self._found: dict[EntryId, Entry] = {}
+        self._used: set[EntryId] = set()
         self._bad: set[str] = set()
         self._sources = list(self._make_sources(storage, programs))
 
@@ -95,8 +96,9 @@ class ProgramLibrary:
             entry, look = self._choose(source, content, EntryKind(kind), key, sought)
             self._note(look)
             if entry is not None:
+                self._found[entry.id] = entry
                 if source.is_storage:
-                    self._used[entry.id] = entry
+                    self._used.add(entry.id)
                 return entry
         return None
 
@@ -108,7 +110,8 @@ class ProgramLibrary:
     def reject(self, entry: Entry, reason: Reason = Reason.REFUSED, detail: str = "") -> None:
         """Note that an entry turned out useless; :meth:`find` passes over its binary from now on."""
         self._bad.add(entry.sha256)
-        self._used.pop(entry.id, None)
+        self._found.pop(entry.id, None)
+        self._used.discard(entry.id)
         self._note(Look("driver", reason, detail, f"{entry.kind} {entry.key[:12]}"))
 
     def add(self, entry: Entry) -> None:
@@ -128,7 +131,7 @@ class ProgramLibrary:
 
     def content(self) -> ProgramContent:
         """Everything found and added for this device: what a file to be shipped holds."""
-        return merge(ProgramContent(tuple(self._used.values())), self.added)
+        return merge(ProgramContent(tuple(self._found.values())), self.added)
 
     def to_bytes(self) -> bytes:
         """:meth:`content` as an unsigned envelope."""
