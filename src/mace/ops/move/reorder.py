@@ -1,4 +1,4 @@
-"""Reorder: a value's copy in another memory layout, plain to channel-blocked or back, as the layouts of its values say."""
+"""Reorder: a copy of a value in another memory layout, plain to channel-blocked or back, as the layouts of both say."""
 
 from __future__ import annotations
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mace.ops.lowering import Operator
+from mace.ops.window import global_pool, pool
 
-OPERATORS: tuple[Operator, ...] = ()
+OPERATORS = (*pool.OPERATORS, *global_pool.OPERATORS)
