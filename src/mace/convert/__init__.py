@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mace.convert.api import convert
+from mace.convert.api import ModelInfo, convert
+from mace.convert.coverage import Coverage
 
-__all__ = ["convert"]
+__all__ = ["Coverage", "ModelInfo", "convert"]

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mace.convert.coverage import Coverage, coverage_of
 from mace.convert.importer import import_model
 from mace.convert.source import open_source
 from mace.convert.support import KnownOperators, device_operators
 from mace.graph.ir import Graph
+from mace.model_file import save_model
 from mace.reference.optimise import optimise
 
 if TYPE_CHECKING:
     import onnx
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a conversion made: the graph, where its nodes can run, and, when it was saved, path, SHA-256 and bytes."""
+
+    graph: Graph
+    coverage: Coverage
+    path: Path | None = None
+    sha256: str = ""
+    nbytes: int = 0
+
+    def __str__(self) -> str:
+        graph = self.graph
+        lines = [f"{graph.name or 'model'}: {len(graph.nodes)} nodes, {len(graph.constants)} constants"]
+        lines += [f"  input  {n}: {t}" for n, t in graph.inputs.items()]
+        lines += [f"  output {n}: {graph.type_of(n) or '?'}" for n in graph.outputs]
+        if self.path is not None:
+            lines.append(f"  saved as {self.path}, {self.nbytes / 1e6:.1f} MB")
+        return "\n".join([*lines, str(self.coverage)])
 
 
 def convert(
@@ -23,7 +47,7 @@ def convert(
     dump: str | PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
     known: KnownOperators = device_operators,
-) -> Graph:
+) -> ModelInfo:
     """Import a model, optimise it and, with ``destination``, save it as a ``.mace`` file.
 
     ``source`` is the path of an ``.onnx`` file, its bytes, or a ``ModelProto``. ``dump`` names a folder that gets the
@@ -39,9 +63,10 @@ def convert(
     say("import")
     graph = import_model(opened, known)
     graph = optimise(graph, dump=dump, progress=progress)
-    if destination is not None:
-        from mace.model_file import save_model
-
-        say("save")
-        save_model(destination, graph)
-    return graph
+    coverage = coverage_of(graph, known)
+    if destination is None:
+        return ModelInfo(graph, coverage)
+    say("save")
+    path = Path(destination)
+    digest = save_model(path, graph)
+    return ModelInfo(graph, coverage, path, digest, path.stat().st_size)
