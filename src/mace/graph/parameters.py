@@ -8,6 +8,7 @@ _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
     "CenterCropPad": (1,),
     "Col2Im": (1, 2),
     "ConstantOfShape": (0,),
+    "CumProd": (1,),
     "CumSum": (1,),
     "Dropout": (1, 2),
     "Expand": (1,),

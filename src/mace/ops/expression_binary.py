@@ -1,7 +1,8 @@
 """Rules of operators with several operands: arithmetic, comparison, logic, bits, choice.
 
-Integer arithmetic wraps around; division truncates, and by zero gives 0 (a processor would trap); shifts by the
-width or more give 0; Max, Min and Clip hand a NaN on, as numpy does.
+Integer arithmetic wraps around; division truncates, and by zero gives 0 (a processor would trap). A shift by the width
+or more, or by less than nothing, leaves 0, or -1 of a negative number shifted right. Max, Min and Clip hand a NaN on,
+as numpy does.
 """
 
 from __future__ import annotations
@@ -150,10 +151,14 @@ def _shift(of: Application) -> str:
     x, by = of.arg(0), of.arg(1)
     if is_real(x.base):
         raise NotRenderedError(f"a shift of {x.base} values")
-    symbol = "<<" if of.step.attr("direction", "LEFT") == "LEFT" else ">>"
+    left = of.step.attr("direction", "LEFT") == "LEFT"
     width, zero = of.writer.number(x.base, bits(x.base)), of.writer.number(x.base, 0)
     amount = of.writer.let(x.base, f"{by.name} & {of.writer.number(x.base, bits(x.base) - 1)}")
-    return f"(({by.name} >= {width}) ? {zero} : ({of.writer.type(x.base)})({x.name} {symbol} {amount}))"
+    shifted = f"({of.writer.type(x.base)})({x.name} {'<<' if left else '>>'} {amount})"
+    if is_unsigned(x.base):
+        return f"(({by.name} >= {width}) ? {zero} : {shifted})"
+    gone = zero if left else f"({x.name} < {zero} ? {of.writer.number(x.base, -1)} : {zero})"
+    return f"((({by.name} >= {width}) | ({by.name} < {zero})) ? {gone} : {shifted})"
 
 
 def _where(of: Application) -> str:

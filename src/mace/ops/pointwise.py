@@ -121,9 +121,10 @@ def _expression(node: Node, ctx: LowerContext) -> Expr | None:
 
 
 def lower_dropout(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    """Dropout at inference: the data as it is, and a mask of ones. In training it stays with the host."""
-    training = ctx.constant(node.input(2))
-    if node.input(2) and (training is None or training.any()):
+    """Dropout that drops nothing: the data as it is, and a mask of ones. Real dropping stays with the host."""
+    ratio, training = ctx.constant(node.input(1)), ctx.constant(node.input(2))
+    never = ratio is not None and not ratio.any()
+    if node.input(2) and not never and (training is None or training.any()):
         return None
     data = [Operand(node.inputs[0], ctx.dims(node.inputs[0]))]
     kind = ctx.type(node.inputs[0]).dtype
