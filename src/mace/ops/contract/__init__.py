@@ -3,5 +3,6 @@
 from mace.ops.contract.conv import CONV
 from mace.ops.contract.conv_transpose import CONV_TRANSPOSE
 from mace.ops.contract.matmul import GEMM, MATMUL
+from mace.ops.contract.quantised import QUANTISED
 
-OPERATORS = (CONV, CONV_TRANSPOSE, MATMUL, GEMM)
+OPERATORS = (CONV, CONV_TRANSPOSE, MATMUL, GEMM, *QUANTISED)

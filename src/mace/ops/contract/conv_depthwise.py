@@ -36,7 +36,7 @@ def _numbers(problem: Problem) -> ConvProblem:
 
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
     conv = _numbers(problem)
-    most = vector_registers(device) - 4
+    most = vector_registers(device) // 2  # the other half holds what neighbouring outputs share
     for th in range(1, min(conv.oh, 8) + 1):
         for tw in range(1, min(conv.ow, most // th) + 1):
             height, width = conv.patch(th, tw)

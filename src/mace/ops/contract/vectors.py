@@ -36,7 +36,7 @@ def group_defines(device: DeviceTraits) -> tuple[dict[str, Define], tuple[int, .
 
 
 def blocked_tail(node: Node, ctx: LowerContext, block: int) -> Tail | None:
-    """The tail of a contraction with a channel-blocked output; None when an operand does not lie as the kernel reads."""
+    """The tail of a contraction with a channel-blocked output; None when an operand lies otherwise than it is read."""
     out = ctx.dims(node.outputs[0])
     if not all_real(node.tail_inputs, ctx):
         return None
