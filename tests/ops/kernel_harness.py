@@ -6,7 +6,7 @@ For unit tests of operators: the expected results come from onnx's reference eva
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyopencl as cl
 
 from mace.device import DeviceTraits
 from mace.graph.ir import Attr, Node
+from mace.opencl import Device, find_devices
 from mace.ops.lowering import PLAIN, Constant, KernelCall, Layout, Local, LowerContext, Read, Scalar, Scratch, Write
 from mace.ops.packing import pack
 from mace.ops.registry import find
@@ -26,18 +27,9 @@ PLATFORMS = {"intel": "Intel", "pocl": "Portable Computing", "oclgrind": "Oclgri
 
 
 @cache
-def find_device(name: str) -> cl.Device | None:
+def find_device(name: str) -> Device | None:
     """The first device of a platform by our short name for it, or None when it is not installed."""
-    try:
-        from mace.opencl import prepare_loader  # the installed Intel runtime is found with nothing configured
-    except ImportError:
-        pass
-    else:
-        prepare_loader()
-    for platform in cl.get_platforms():
-        if PLATFORMS[name] in platform.name:
-            return platform.get_devices()[0]
-    return None
+    return next((d for d in find_devices() if PLATFORMS[name] in d.info.platform_name), None)
 
 
 def available_devices() -> list[str]:
@@ -50,31 +42,17 @@ def available_devices() -> list[str]:
 def traits_of(name: str, kind: str = "cpu") -> DeviceTraits:
     """The device's traits; ``kind`` may pretend that it is a GPU, to try the variants chosen there."""
     device = find_device(name)
-    assert device is not None
-    extensions = device.extensions.split()
-    return DeviceTraits(
-        kind=kind,  # type: ignore[arg-type]
-        vector_width=16 if kind == "cpu" else 4,
-        compute_units=device.max_compute_units,
-        max_work_group=device.max_work_group_size,
-        max_work_item_sizes=tuple(device.max_work_item_sizes),
-        local_memory=device.local_mem_size,
-        global_memory=device.global_mem_size,
-        max_allocation=device.max_mem_alloc_size,
-        alignment=device.mem_base_addr_align // 8,
-        host_unified_memory=True,
-        fp16="cl_khr_fp16" in extensions,
-        fp64="cl_khr_fp64" in extensions,
-        images=bool(device.image_support),
-        image_max=(device.image2d_max_width, device.image2d_max_height),
-        subgroups=False,
-        integer_dot=False,
-    )
+    assert device is not None, f"{name} is not installed"
+    if kind == "cpu":
+        return replace(device.traits, kind="cpu")
+    return replace(device.traits, kind="gpu", vector_width=4)
 
 
 @cache
 def _context(name: str) -> cl.Context:
-    return cl.Context([find_device(name)])
+    device = find_device(name)
+    assert device is not None, f"{name} is not installed"
+    return cl.Context([device.handle])
 
 
 @cache
