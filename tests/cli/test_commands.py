@@ -41,7 +41,7 @@ def test_convert_writes_beside_the_source(folder: Path, capsys: Printed) -> None
     assert record["path"] == "here.mace"
     assert record["bytes"] == (folder / "here.mace").stat().st_size
     assert record["inputs"] == {"image": "float32[batchx1x8x8]"}
-    assert record["operators"]["Conv"] == 3
+    assert record["operators"]["Conv"] == {"device": 3, "host": 0}
 
 
 def test_convert_dumps_the_graph_after_each_pass(folder: Path) -> None:

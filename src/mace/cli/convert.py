@@ -28,8 +28,8 @@ def convert(
 
     target = destination or source.with_suffix(".mace")
     with progress_bar("converting") as progress:
-        graph = mace.convert(source, target, dump=dump, progress=progress)
-    record = {"path": target, "bytes": target.stat().st_size, **summarise(graph)}
+        made = mace.convert(source, target, dump=dump, progress=progress)
+    record = {"path": target, "bytes": made.nbytes, "sha256": made.sha256, **summarise(made.graph, made.coverage)}
     if as_json:
         output.emit_json(record)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ def _is_model(file: Path) -> bool:
 
 
 def _inspect_model(file: Path, as_json: bool) -> None:
+    from mace.convert.coverage import coverage_of
+    from mace.convert.support import device_operators
     from mace.model_file import load_model
 
     model = load_model(file)
@@ -45,7 +48,7 @@ def _inspect_model(file: Path, as_json: bool) -> None:
         "path": file,
         "bytes": file.stat().st_size,
         "sha256": model.sha256,
-        **summarise(model.graph),
+        **summarise(model.graph, coverage_of(model.graph, device_operators)),
     }
     if as_json:
         output.emit_json(record)
@@ -57,11 +60,17 @@ def _inspect_model(file: Path, as_json: bool) -> None:
 
 
 def _inspect_program(file: Path, as_json: bool) -> None:
-    from mace.program.files import read_program
+    from mace.program.inspecting import inspect_program
 
-    read = read_program(file)
-    record = {"kind": "program", "path": file, "bytes": read.nbytes, "layout": str(read.layout)}
+    report = inspect_program(file)
     if as_json:
-        output.emit_json(record)
+        output.emit_json({"kind": "program", **asdict(report)})
         return
-    output.pairs(record)
+    output.line("{}: {}", file, output.size(report.nbytes))
+    for sentence in report.words:
+        output.line("{}", sentence)
+    for entry in report.entries:
+        output.line("{}", f"{entry.kind} {entry.key[:16]}: {output.size(entry.nbytes)}", style="bold")
+        for kernel in entry.kernels:
+            group = "x".join(map(str, kernel.local_size)) if kernel.local_size else "chosen by the driver"
+            output.line("   {}  work-group {}", kernel.name, group)
