@@ -1,8 +1,8 @@
 """Tunable launches: which parameters a variant may be built with, and which it is built with when nobody has tuned it.
 
-A variant describes its launch as a *problem* (all numbers that the best choice depends on) and asks :func:`choose` for
-the parameters. A tuner collects ``KernelCall.tuning_key`` of a plan, measures candidates by lowering the same node again
-with tunings that answer with the candidate, and keeps the best under the key.
+A variant describes its launch as a *problem* (all numbers that the best choice depends on) and asks :func:`choose`
+for the parameters. A tuner collects ``KernelCall.tuning_key`` of a plan, measures candidates by lowering the same node
+again with tunings that answer with the candidate, and keeps the best under the key.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from mace.graph.ir import Node
 from mace.ops.expression import NotRenderedError, TailOperand, render_tail
@@ -54,6 +55,7 @@ def tail_of(
         dims = ctx.dims(value)
         name = f"tail{i}"
         dtype = ctx.type(value).dtype
+        kind: Literal["same", "channel", "scalar"]
         if ctx.type(value).size == 1:
             kind = "scalar"
         elif dims == out and ctx.constant(value) is None:

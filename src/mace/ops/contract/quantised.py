@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mace.graph.ir import Node
 from mace.ops.contract.common import all_have_kernels, bias_defines, operand
 from mace.ops.contract.conv import general_call
-from mace.ops.contract.matmul import Product
+from mace.ops.contract.product import Product
 from mace.ops.lowering import Arg, Define, KernelCall, LowerContext, Operator, Write
 from mace.ops.storage import access_suffix, storage_defines
 from mace.tensor import DType

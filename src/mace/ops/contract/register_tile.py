@@ -23,7 +23,7 @@ TILE_CYCLES = 60
 
 @dataclass(frozen=True, slots=True)
 class RegisterTile:
-    """``pixels`` × ``blocks`` vectors of sums; a step multiplies ``pixels`` numbers by ``blocks`` vectors of weights."""
+    """``pixels`` × ``blocks`` vectors of sums; a step multiplies ``pixels`` numbers by ``blocks`` weight vectors."""
 
     pixels: int
     blocks: int
