@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnx
     from onnx.defs import OpSchema
 
-KEPT = frozenset({"SequenceMap", "Range", "Bernoulli"})
+KEPT = frozenset({"If", "Loop", "Scan", "SequenceMap", "Range", "Bernoulli"})
 """Functions whose bodies run worse than the operator itself: loops over sequences, random numbers."""
 
 _DEPTH = 8
@@ -51,7 +51,7 @@ def _inline(graph: Graph, known: KnownOperators, outer: Mapping[str, TensorType]
     changed = False
     for node in graph.nodes:
         body = None
-        if not any(node.subgraphs()) and node.op not in KEPT and not known(node.op, node.domain):
+        if node.op not in KEPT and not known(node.op, node.domain):
             body = _body(node, types)
         if body is None:
             new = node.with_(attrs={k: _inline(v, known, types) if isinstance(v, Graph) else v for k, v in node.attrs.items()})
@@ -133,7 +133,7 @@ def _bind_attributes(nodes: object, given: Mapping[str, onnx.AttributeProto]) ->
 
 def _placed(body: Graph, node: Node, taken: set[str]) -> Graph:
     """The body with its names replaced by the node's own and by new ones, with no inputs: it reads its surroundings."""
-    names: dict[str, str] = {}
+    names = {c: c for inner in node.subgraphs() for c in inner.captured()}
     for formal, actual in zip(body.inputs, [*node.inputs, *[""] * len(body.inputs)], strict=False):
         names[formal] = actual
     for formal, actual in zip(body.outputs, node.outputs, strict=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mace.errors import ModelError
 from mace.graph.ir import Node, outer_values
+from mace.reference.interpreter import run_if, run_loop, run_scan
 from mace.reference.to_onnx import single_node_model
 from mace.reference.types import value_type
 from mace.tensor import Array, TensorType
@@ -33,6 +34,9 @@ def prepare(node: Node) -> Evaluator:
     """
     captured = outer_values(node)
     names = (*node.inputs, *captured)
+    own = _OWN.get(node.op) if not node.domain else None
+    if own is not None:
+        return _by_own_code(node, own, names)
     wanted = [o for o in node.outputs if o]
     sessions: dict[tuple[TensorType | None, ...], ReferenceEvaluator] = {}
 
@@ -55,6 +59,25 @@ def prepare(node: Node) -> Evaluator:
         return [_tidy(found[o]) if o else None for o in node.outputs]
 
     return evaluator
+
+
+def _by_own_code(node: Node, run: _Run, names: tuple[str, ...]) -> Evaluator:
+    """An evaluator for operators that onnx's reference does not run, or not as ONNX says."""
+
+    def evaluator(values: Sequence[Value]) -> list[Value]:
+        results = run(node, values[: len(node.inputs)], {n: v for n, v in zip(names, values, strict=True) if n})
+        return list(results[: len(node.outputs)])
+
+    return evaluator
+
+
+def _run_optional(node: Node, inputs: Sequence[Value], outer: Mapping[str, Value]) -> list[Value]:
+    """ONNX Optional: the value itself, or None for an empty one."""
+    return [inputs[0] if inputs else None]
+
+
+_Run: TypeAlias = Callable[[Node, Sequence[Value], Mapping[str, Value]], "list[Value]"]
+_OWN: dict[str, _Run] = {"If": run_if, "Loop": run_loop, "Scan": run_scan, "Optional": _run_optional}
 
 
 def _session(node: Node, types: dict[str, TensorType | None], captured: tuple[str, ...]) -> ReferenceEvaluator:

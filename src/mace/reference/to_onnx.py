@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mace.graph.expr import Expr
-from mace.graph.ir import Attr, Graph, Node
+from mace.graph.ir import Attr, Graph, Node, fresh_name
 from mace.graph.subgraphs import UNTYPED
 from mace.graph.unfuse import unfuse_graph
 from mace.reference.schema import newest_opset, schema
@@ -29,7 +29,7 @@ def attr_to_proto(node: Node, name: str, value: Attr) -> onnx.AttributeProto:
         case Expr():
             raise TypeError(f"{node.op}: a fused expression has no onnx form")
         case Graph():
-            return helper.make_attribute(name, graph_to_proto(value))
+            return helper.make_attribute(name, graph_to_proto(_with_own_outputs(value)))
         case np.ndarray():
             return helper.make_attribute(name, array_to_proto(value))
         case bytes() if kind == helper.AttributeProto.TYPE_PROTO:
@@ -42,6 +42,21 @@ def attr_to_proto(node: Node, name: str, value: Attr) -> onnx.AttributeProto:
             return helper.make_attribute(name, list(value), attr_type=kind or (None if value else helper.AttributeProto.INTS))
         case _:
             return helper.make_attribute(name, value, attr_type=kind)
+
+
+def _with_own_outputs(body: Graph) -> Graph:
+    """A subgraph may not hand out a captured value as it is (ONNX IR, "Graphs"): an Identity copies it."""
+    defined = {*body.inputs, *body.constants, *(o for n in body.nodes for o in n.outputs)}
+    captured = [o for o in body.outputs if o not in defined]
+    if not captured:
+        return body
+    taken = body.names()
+    names = {o: fresh_name(f"{o}__copy", taken) for o in captured}
+    return body.with_(
+        nodes=(*body.nodes, *(Node("Identity", (o,), (n,)) for o, n in names.items())),
+        outputs=tuple(names.get(o, o) for o in body.outputs),
+        types={**body.types, **{n: t for o, n in names.items() if (t := body.type_of(o)) is not None}},
+    )
 
 
 def node_to_proto(node: Node) -> onnx.NodeProto:

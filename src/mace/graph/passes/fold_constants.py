@@ -85,6 +85,7 @@ def _walk(graph: Graph, scope: _Scope, semantics: Semantics, fold: bool) -> Grap
         if half is not None:
             scope.partial[node.outputs[0]] = half
         nodes.append(node)
+    types.update({o: scope.types[o] for o in graph.outputs if o in scope.types and o not in graph.inputs and o not in own})
     return graph.with_(nodes=tuple(nodes), constants=own, types=types)
 
 

@@ -8,13 +8,19 @@ from mace.graph.subgraphs import map_subgraphs
 from mace.tensor import Array
 
 
+_CONTROL_FLOW = frozenset({"If", "Loop", "Scan"})
+"""Operators whose bodies may capture; those of others (SequenceMap, FlexAttention) are functions of their inputs."""
+
+
 def hoist_constants(graph: Graph) -> Graph:
     """Subgraphs capture the constants instead; small graphs without subgraphs stay as they are."""
     if not any(any(n.subgraphs()) for n in graph.nodes):
         return graph
     taken = _all_names(graph)
     constants = dict(graph.constants)
-    nodes = tuple(map_subgraphs(n, lambda body: _emptied(body, constants, taken)) for n in graph.nodes)
+    nodes = tuple(
+        map_subgraphs(n, lambda body: _emptied(body, constants, taken)) if n.op in _CONTROL_FLOW else n for n in graph.nodes
+    )
     return graph.with_(nodes=nodes, constants=constants)
 
 
