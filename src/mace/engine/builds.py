@@ -16,7 +16,18 @@ from mace.errors import DeviceError
 from mace.files.stamps import StampBook
 from mace.opencl.context import Context
 from mace.opencl.device import Device
-from mace.opencl.jobs import BufferArgument, CompileJob, Done, LocalArgument, Outcome, ProofJob, Refused, ScalarArgument, Trial, TrialArgument
+from mace.opencl.jobs import (
+    BufferArgument,
+    CompileJob,
+    Done,
+    LocalArgument,
+    Outcome,
+    ProofJob,
+    Refused,
+    ScalarArgument,
+    Trial,
+    TrialArgument,
+)
 from mace.opencl.kernel import Program
 from mace.plan.plan import LaunchArg, LocalArg, Plan, Region, ScalarArg
 from mace.plan.planner import Planned

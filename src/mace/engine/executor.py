@@ -30,7 +30,9 @@ class _Batch:
 class Executor:
     """A plan with its kernels, memory and arguments in place. Runs are serialised: one arena serves one run at a time."""
 
-    def __init__(self, plan: Plan, context: Context, programs: Sequence[Program], constants: Array | memoryview) -> None:
+    def __init__(
+        self, plan: Plan, context: Context, programs: Sequence[Program], constants: Array | memoryview
+    ) -> None:
         """``programs`` is parallel to ``plan.units``; ``constants`` are the packed bytes that the plan's regions index."""
         self.plan = plan
         self._context = context

@@ -43,7 +43,9 @@ def _as_array(name: str, expected: TensorType, value: Any) -> Array:
         try:
             return np.ascontiguousarray(np.asarray(value, dtype=expected.dtype.numpy))
         except (TypeError, ValueError) as error:
-            raise InputError(f"input '{name}': {type(value).__name__} makes no {expected.dtype} tensor: {error}") from error
+            raise InputError(
+                f"input '{name}': {type(value).__name__} makes no {expected.dtype} tensor: {error}"
+            ) from error
     array = np.asarray(value)
     try:
         dtype = DType.of(array.dtype)
@@ -63,8 +65,12 @@ def _check_shape(name: str, expected: TensorType, array: Array, extents: dict[st
         raise InputError(f"input '{name}' has shape {array.shape}, the model expects {expected}")
     for axis, (got, want) in enumerate(zip(array.shape, expected.shape, strict=True)):
         if isinstance(want, int) and got != want:
-            raise InputError(f"input '{name}' has shape {array.shape}, the model expects {expected}: dimension {axis} is {got}")
+            raise InputError(
+                f"input '{name}' has shape {array.shape}, the model expects {expected}: dimension {axis} is {got}"
+            )
         if isinstance(want, str):
             first, where = extents.setdefault(want, (got, name))
             if first != got:
-                raise InputError(f"input '{name}': dimension {axis} ('{want}') is {got}, but {first} in input '{where}'")
+                raise InputError(
+                    f"input '{name}': dimension {axis} ('{want}') is {got}, but {first} in input '{where}'"
+                )

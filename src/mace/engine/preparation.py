@@ -106,7 +106,7 @@ class Preparation:
         plan = planned.plan
         self.library.add(Entry.make(EntryKind.PLAN, plan_key, plan_to_json(plan), device=device, meta=meta))
         if plan.constants_bytes:
-            blob = memoryview(planned.constants)
+            blob = memoryview(planned.constants.data)
             self.library.add(Entry.make(EntryKind.WEIGHTS, plan.constants_key, blob, meta={"model": self._model}))
         with self._timed("save"):
             self.library.save()
@@ -144,5 +144,3 @@ class Preparation:
             yield
         finally:
             self.stats.add_seconds(what, time.perf_counter() - began)
-
-

@@ -57,7 +57,9 @@ class MaceRuntime:
     def __enter__(self) -> MaceRuntime:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -70,4 +72,6 @@ def find_model(model_name: str | os.PathLike[str], models_folder: str | os.PathL
         if place.is_file():
             return place
     looked = ", ".join(str(p) for p in places)
-    raise ModelFileError(f"there is no model '{name}'", hint=f"Looked for {looked}; {MODELS_VARIABLE} names the models folder")
+    raise ModelFileError(
+        f"there is no model '{name}'", hint=f"Looked for {looked}; {MODELS_VARIABLE} names the models folder"
+    )

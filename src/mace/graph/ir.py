@@ -24,51 +24,56 @@ Attr: TypeAlias = Union[int, float, str, bytes, Array, Expr, "Graph", tuple["Att
 
 MACE_DOMAIN = "mace"
 
+# Node has accessors named after the built-in types, which hide those inside its body.
+_Int: TypeAlias = int
+_Float: TypeAlias = float
+_Str: TypeAlias = str
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One operator application. An empty name among ``inputs`` or ``outputs`` is an optional one left out."""
 
-    op: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attrs: Mapping[str, Attr] = field(default_factory=dict)
-    name: str = ""
-    domain: str = ""
+    op: _Str
+    inputs: tuple[_Str, ...]
+    outputs: tuple[_Str, ...]
+    attrs: Mapping[_Str, Attr] = field(default_factory=dict)
+    name: _Str = ""
+    domain: _Str = ""
 
     def with_(self, **changes: object) -> Node:
         """A copy with some fields replaced."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
-    def input(self, index: int) -> str:
+    def input(self, index: _Int) -> _Str:
         """Name of the input at ``index``, empty when it is left out."""
         return self.inputs[index] if index < len(self.inputs) else ""
 
-    def int(self, name: str, default: int) -> int:
+    def int(self, name: _Str, default: _Int) -> _Int:
         value = self.attrs.get(name, default)
-        if not isinstance(value, int):
+        if not isinstance(value, _Int):
             raise TypeError(f"attribute {name} of {self.op} is no integer")
         return value
 
-    def float(self, name: str, default: float) -> float:
+    def float(self, name: _Str, default: _Float) -> _Float:
         value = self.attrs.get(name, default)
-        if not isinstance(value, (int, float)):
+        if not isinstance(value, (_Int, _Float)):
             raise TypeError(f"attribute {name} of {self.op} is no number")
-        return float(value)
+        return _Float(value)
 
-    def str(self, name: str, default: str) -> str:
+    def str(self, name: _Str, default: _Str) -> _Str:
         value = self.attrs.get(name, default)
         if isinstance(value, bytes):
             return value.decode()
-        if not isinstance(value, str):
+        if not isinstance(value, _Str):
             raise TypeError(f"attribute {name} of {self.op} is no text")
         return value
 
-    def ints(self, name: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+    def ints(self, name: _Str, default: tuple[_Int, ...] = ()) -> tuple[_Int, ...]:
         value = self.attrs.get(name, default)
         if not isinstance(value, tuple):
             raise TypeError(f"attribute {name} of {self.op} is no list")
-        return tuple(int(v) for v in value)  # type: ignore[arg-type, call-overload]
+        return tuple(_Int(v) for v in value)  # type: ignore[arg-type]
 
     @property
     def tail(self) -> Expr | None:
@@ -77,13 +82,13 @@ class Node:
         return value if isinstance(value, Expr) else None
 
     @property
-    def tail_inputs(self) -> tuple[str, ...]:
+    def tail_inputs(self) -> tuple[_Str, ...]:
         """The inputs that belong to the tail (its operands 1…)."""
         tail = self.tail
         return self.inputs[len(self.inputs) - (tail.arity - 1) :] if tail else ()
 
     @property
-    def main_inputs(self) -> tuple[str, ...]:
+    def main_inputs(self) -> tuple[_Str, ...]:
         """The inputs of the operator itself, without those of the tail."""
         return self.inputs[: len(self.inputs) - len(self.tail_inputs)]
 
@@ -94,11 +99,11 @@ class Node:
                 yield value
 
     @property
-    def captured(self) -> tuple[str, ...]:
+    def captured(self) -> tuple[_Str, ...]:
         """Names the subgraphs take from their surroundings that are not inputs of the node itself."""
         return tuple(r for r in dict.fromkeys(self.reads()) if r not in self.inputs)
 
-    def reads(self) -> Iterator[str]:
+    def reads(self) -> Iterator[_Str]:
         """Every outer value this node needs, those captured by its subgraphs included."""
         yield from (i for i in self.inputs if i)
         for graph in self.subgraphs():

@@ -15,7 +15,11 @@ from mace.tensor import Array, DType, TensorType
 def array_to_json(array: Array) -> list[Any]:
     dtype = DType.of(array.dtype)
     if dtype is DType.STRING:
-        return [dtype.value, list(array.shape), [v.decode() if isinstance(v, bytes) else str(v) for v in array.reshape(-1)]]
+        return [
+            dtype.value,
+            list(array.shape),
+            [v.decode() if isinstance(v, bytes) else str(v) for v in array.reshape(-1)],
+        ]
     return [dtype.value, list(array.shape), base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()]
 
 
@@ -27,7 +31,9 @@ def array_from_json(data: list[Any]) -> Array:
 
 
 def type_to_json(t: TensorType | None) -> list[Any] | None:
-    return None if t is None else [t.dtype.value, None if t.shape is None else list(t.shape), *filter(None, [t.container])]
+    return (
+        None if t is None else [t.dtype.value, None if t.shape is None else list(t.shape), *filter(None, [t.container])]
+    )
 
 
 def type_from_json(data: list[Any] | None) -> TensorType | None:

@@ -129,7 +129,9 @@ class _Planner:
         return known is not None and known.is_static and known.dtype.opencl is not None
 
     def _can_lower(self, node: Node) -> bool:
-        return all(self._on_device(v) or v in self.graph.constants for v in (*node.reads(), *(o for o in node.outputs if o)))
+        return all(
+            self._on_device(v) or v in self.graph.constants for v in (*node.reads(), *(o for o in node.outputs if o))
+        )
 
     # ---- where everything lies --------------------------------------------------------------------------------------
     def root(self, value: str) -> str:

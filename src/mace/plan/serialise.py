@@ -6,7 +6,19 @@ import json
 from typing import Any
 
 from mace.errors import ProgramFormatError
-from mace.plan.plan import PLAN_VERSION, HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
+from mace.plan.plan import (
+    PLAN_VERSION,
+    HostStep,
+    KernelSpec,
+    Launch,
+    LaunchArg,
+    LocalArg,
+    Place,
+    Plan,
+    Region,
+    ScalarArg,
+    Step,
+)
 from mace.tensor import DType, TensorType
 
 _POOLS = {"arena": "a", "constants": "c"}
@@ -37,7 +49,18 @@ def _place(p: Place | None) -> list[Any] | None:
 def _step(s: Step) -> list[Any]:
     if isinstance(s, Launch):
         local = None if s.local_size is None else list(s.local_size)
-        return ["L", s.kernel, [_arg(a) for a in s.args], list(s.global_size), local, s.node, s.op, s.flops, s.nbytes, s.tuning_key]
+        return [
+            "L",
+            s.kernel,
+            [_arg(a) for a in s.args],
+            list(s.global_size),
+            local,
+            s.node,
+            s.op,
+            s.flops,
+            s.nbytes,
+            s.tuning_key,
+        ]
     return ["H", s.node, [_place(p) for p in s.inputs], [_place(p) for p in s.outputs], s.touches_float]
 
 
@@ -101,7 +124,9 @@ class _Reader:
         if not 0 <= kernel < len(self.data["kernels"]):
             raise ValueError(f"a launch names kernel {kernel} of {len(self.data['kernels'])}")
         local_size = None if local is None else tuple(local)
-        return Launch(kernel, tuple(self.arg(a) for a in args), tuple(global_size), local_size, node, op, flops, nbytes, key)
+        return Launch(
+            kernel, tuple(self.arg(a) for a in args), tuple(global_size), local_size, node, op, flops, nbytes, key
+        )
 
     def plan(self) -> Plan:
         d = self.data
@@ -130,7 +155,9 @@ def plan_from_json(data: bytes | memoryview) -> Plan:
     try:
         parsed = json.loads(bytes(data))
         if not isinstance(parsed, dict) or parsed.get("version") != PLAN_VERSION:
-            raise ValueError(f"plan version {parsed.get('version') if isinstance(parsed, dict) else None!r}, expected {PLAN_VERSION}")
+            raise ValueError(
+                f"plan version {parsed.get('version') if isinstance(parsed, dict) else None!r}, expected {PLAN_VERSION}"
+            )
         return _Reader(parsed).plan()
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ProgramFormatError(f"the stored plan cannot be read: {error}", field="plan") from error

@@ -89,4 +89,3 @@ def split_units(instances: Iterable[Instance], units: int) -> list[list[Instance
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-

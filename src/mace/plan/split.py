@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mace.graph.ir import Graph, Node
-from mace.ops.registry import find
 from mace.graph.parameters import parameter_inputs
+from mace.ops.registry import find
 from mace.tensor import DType, TensorType
 
 

@@ -48,7 +48,7 @@ class _Parameters:
 
 def _zeros(left: _Side, right: _Side, macros: tuple[str, str], params: _Parameters) -> dict[str, Define]:
     """Macros that give the zero points of both sides; ``macros`` are their heads, such as ``A_ZERO(m)``."""
-    defines: dict[str, Define] = {head: 0 for head in macros}
+    defines: dict[str, Define] = dict.fromkeys(macros, 0)
     for head, name, side in zip(macros, ("left_zero", "right_zero"), (left, right), strict=True):
         if side.zero:
             params.add(name, side.zero)
