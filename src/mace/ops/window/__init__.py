@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mace.ops.window import global_pool, pool
+from mace.ops.window import global_pool, pool, resize
 
-OPERATORS = (*pool.OPERATORS, *global_pool.OPERATORS)
+OPERATORS = (*pool.OPERATORS, *global_pool.OPERATORS, *resize.OPERATORS)

@@ -6,7 +6,7 @@ from math import prod
 
 from mace.graph.ir import Node
 from mace.ops.geometry import Window, extent_defines, three
-from mace.ops.lowering import Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
+from mace.ops.lowering import Arg, Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
 from mace.ops.move.strided import fits_int32
 from mace.ops.storage import compute_type, has_kernels, storage_defines
 from mace.tensor import DType
@@ -63,7 +63,9 @@ def general(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
         **extent_defines("O", out),
         **{f"E{axis}": v for axis, v in zip("DHW", _limits(window, tuple(extents)), strict=True)},
     }
-    args = (Read(x), Write(y), *([Write(node.outputs[1])] if with_indices else []))
+    args: tuple[Arg, ...] = (Read(x), Write(y))
+    if with_indices:
+        args += (Write(node.outputs[1]),)
     flops = ctx.type(y).size * prod(window.kernel)
     return [KernelCall("pool_general", defines, args, (prod(out), n * c), flops=flops)]
 
