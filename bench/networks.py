@@ -58,16 +58,22 @@ class Builder:
         attrs = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [p] * 4, "group": groups}
         return self.op("Conv", x, self.constant(weight), **attrs)
 
-    def batch_norm(self, x: str, channels: int) -> str:
+    def batch_norm(self, x: str, channels: int, gain: float = 1.0) -> str:
         uniform, normal = self.random.uniform, self.random.normal
-        scale, bias = uniform(0.8, 1.2, channels), normal(0, 0.1, channels)
+        scale, bias = gain * uniform(0.8, 1.2, channels), normal(0, 0.1, channels)
         mean, var = normal(0, 0.1, channels), uniform(0.5, 1.5, channels)
         return self.op("BatchNormalization", x, *(self.constant(a) for a in (scale, bias, mean, var)), epsilon=1e-5)
 
     def conv_bn(
         self, x: str, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1, act: str = "relu6"
     ) -> str:
-        x = self.batch_norm(self.conv(x, cin, cout, kernel, stride, groups), cout)
+        """Convolution, batch normalisation, activation (``relu6``, ``relu`` or ``none``).
+
+        Where nothing is cut off (the end of a residual branch), a gain of 0.3 keeps the sum of all branches from
+        growing with the depth, as training does.
+        """
+        gain = 0.3 if act == "none" else 1.0
+        x = self.batch_norm(self.conv(x, cin, cout, kernel, stride, groups), cout, gain)
         if act == "relu6":
             return self.op("Clip", x, self.constant(0.0), self.constant(6.0))
         return self.op("Relu", x) if act == "relu" else x
