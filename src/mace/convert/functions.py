@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from mace.convert.constants import lift_constants
 from mace.convert.normalise import Normaliser
 from mace.convert.structure import label
 from mace.convert.support import KnownOperators
@@ -12,14 +13,13 @@ from mace.errors import ModelError
 from mace.graph.ir import Graph, Node
 from mace.graph.subgraphs import UNTYPED
 from mace.reference.from_onnx import graph_from_proto
-from mace.reference.schema import newest_opset, schema
+from mace.reference.schema import attribute_defaults, function_body, is_function, newest_opset
 from mace.reference.to_onnx import node_to_proto
 from mace.reference.types import type_to_proto
 from mace.tensor import TensorType
 
 if TYPE_CHECKING:
     import onnx
-    from onnx.defs import OpSchema
 
 KEPT = frozenset({"If", "Loop", "Scan", "SequenceMap", "Range", "Bernoulli"})
 """Functions whose bodies run worse than the operator itself: loops over sequences, random numbers."""
@@ -39,8 +39,6 @@ def inline_schema_functions(graph: Graph, known: KnownOperators) -> Graph:
 
 
 def _inline(graph: Graph, known: KnownOperators, outer: Mapping[str, TensorType]) -> Graph:
-    from mace.convert.importer import lift_constants
-
     types: dict[str, TensorType] = {**outer, **graph.types, **graph.inputs}
     for name in graph.constants:
         if (t := graph.type_of(name)) is not None:
@@ -54,7 +52,9 @@ def _inline(graph: Graph, known: KnownOperators, outer: Mapping[str, TensorType]
         if node.op not in KEPT and not known(node.op, node.domain):
             body = _body(node, types)
         if body is None:
-            new = node.with_(attrs={k: _inline(v, known, types) if isinstance(v, Graph) else v for k, v in node.attrs.items()})
+            new = node.with_(
+                attrs={k: _inline(v, known, types) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+            )
             same = all(new.attrs[k] is v for k, v in node.attrs.items())
             nodes.append(node if same else new)
             changed |= not same
@@ -72,39 +72,22 @@ def _inline(graph: Graph, known: KnownOperators, outer: Mapping[str, TensorType]
 
 def _body(node: Node, types: Mapping[str, TensorType]) -> Graph | None:
     """The function's body as a graph over the names the function itself uses, or None when the node is no function."""
-    definition = schema(node.op, node.domain)
-    if definition is None or not (definition.has_function or definition.has_context_dependent_function):
+    if not is_function(node.op, node.domain):
         return None
-    function = _function(definition, node, types)
+    function = function_body(node_to_proto(node), [type_to_proto(types.get(i, UNTYPED)) for i in node.inputs])
     if function is None:
         return None
     opset = next((int(o.version) for o in function.opset_import if o.domain in ("", "ai.onnx")), newest_opset())
-    return graph_from_proto(_bound(function, node, definition), opset)
+    return graph_from_proto(_bound(function, node), opset)
 
 
-def _function(definition: OpSchema, node: Node, types: Mapping[str, TensorType]) -> onnx.FunctionProto | None:
-    from onnx import FunctionProto
-
-    if definition.has_function:
-        return FunctionProto.FromString(definition.function_body.SerializeToString())
-    known = [type_to_proto(types.get(i, UNTYPED)) for i in node.inputs]
-    try:
-        body = definition.get_context_dependent_function(node_to_proto(node).SerializeToString(), [t.SerializeToString() for t in known])
-    except Exception:  # a body that cannot be built for these types: the node stays as it is
-        return None
-    return FunctionProto.FromString(body) if body else None
-
-
-def _bound(function: onnx.FunctionProto, node: Node, definition: OpSchema) -> onnx.GraphProto:
+def _bound(function: onnx.FunctionProto, node: Node) -> onnx.GraphProto:
     """The body with the node's attributes (or their defaults) put in place of the references to them."""
-    from onnx import AttributeProto, GraphProto, ValueInfoProto
+    from onnx import GraphProto, ValueInfoProto
 
-    given = {a.name: a for a in node_to_proto(node).attribute}
-    for name, attribute in definition.attributes.items():
-        if name not in given and attribute.default_value.name:
-            given[name] = AttributeProto.FromString(attribute.default_value.SerializeToString())
-    for default in function.attribute_proto:
-        given.setdefault(default.name, default)
+    given = {a.name: a for a in function.attribute_proto}
+    given |= attribute_defaults(node.op, node.domain)
+    given |= {a.name: a for a in node_to_proto(node).attribute}
     graph = GraphProto(name=function.name)
     graph.node.extend(function.node)
     _bind_attributes(graph.node, given)
@@ -134,14 +117,15 @@ def _bind_attributes(nodes: object, given: Mapping[str, onnx.AttributeProto]) ->
 def _placed(body: Graph, node: Node, taken: set[str]) -> Graph:
     """The body with its names replaced by the node's own and by new ones, with no inputs: it reads its surroundings."""
     names = {c: c for inner in node.subgraphs() for c in inner.captured()}
-    for formal, actual in zip(body.inputs, [*node.inputs, *[""] * len(body.inputs)], strict=False):
-        names[formal] = actual
+    names |= dict(zip(body.inputs, [*node.inputs, *[""] * len(body.inputs)], strict=False))
     for formal, actual in zip(body.outputs, node.outputs, strict=False):
         if actual and formal in names:
             raise ModelError(f"{label(node)}: its function hands an input through")
         if actual:
             names[formal] = actual
-    return renamed(body, names, f"{node.name or node.outputs[0]}", taken).with_(inputs={}, outputs=tuple(o for o in node.outputs if o))
+    return renamed(body, names, f"{node.name or node.outputs[0]}", taken).with_(
+        inputs={}, outputs=tuple(o for o in node.outputs if o)
+    )
 
 
 def renamed(graph: Graph, names: dict[str, str], prefix: str, taken: set[str]) -> Graph:
@@ -161,11 +145,15 @@ def renamed(graph: Graph, names: dict[str, str], prefix: str, taken: set[str]) -
     nodes = []
     for node in graph.nodes:
         inputs = tuple(new(i) for i in node.inputs)
-        attrs = {k: _renamed_body(v, names, prefix, taken) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+        attrs = {
+            k: _renamed_body(v, names, prefix, taken) if isinstance(v, Graph) else v for k, v in node.attrs.items()
+        }
         outputs = tuple(new(o) for o in node.outputs)
         while inputs and not inputs[-1]:
             inputs = inputs[:-1]
-        nodes.append(node.with_(inputs=inputs, outputs=outputs, attrs=attrs, name=f"{prefix}/{node.name or node.outputs[0]}"))
+        nodes.append(
+            node.with_(inputs=inputs, outputs=outputs, attrs=attrs, name=f"{prefix}/{node.name or node.outputs[0]}")
+        )
     types = {names[k]: t for k, t in graph.types.items() if k in names}
     return graph.with_(nodes=tuple(nodes), constants=constants, types=types)
 

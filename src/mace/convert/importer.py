@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from mace.convert.constants import lift_constants
 from mace.convert.functions import inline_schema_functions
 from mace.convert.normalise import normalise
 from mace.convert.source import Source, opsets
 from mace.convert.structure import sort_nodes
 from mace.convert.support import KnownOperators, check_supported
 from mace.errors import ConvertError, ModelError
-from mace.graph.ir import Graph, Node
-from mace.graph.subgraphs import map_subgraphs
+from mace.graph.ir import Graph
 from mace.reference.from_onnx import graph_from_proto
 from mace.reference.schema import newest_opset
-from mace.tensor import Array
 
 if TYPE_CHECKING:
     import onnx
@@ -62,30 +59,3 @@ def _with_local_functions_inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
         return inliner.inline_local_functions(proto)
     except Exception as error:  # the inliner raises what its C++ part raises
         raise ConvertError(f"the model's own functions cannot be inlined: {error}", field="functions") from error
-
-
-def lift_constants(graph: Graph) -> Graph:
-    """Constant nodes become constants of the graph they are in, subgraphs included."""
-    constants = dict(graph.constants)
-    nodes = []
-    for node in graph.nodes:
-        if node.op == "Constant" and not node.domain:
-            constants[node.outputs[0]] = _constant_value(node)
-        else:
-            nodes.append(map_subgraphs(node, lift_constants))
-    return graph.with_(nodes=tuple(nodes), constants=constants)
-
-
-def _constant_value(node: Node) -> Array:
-    """The tensor of a Constant node, whichever of its attributes holds it."""
-    for name, value in node.attrs.items():
-        if isinstance(value, np.ndarray):
-            return value
-        match name:
-            case "value_int" | "value_ints":
-                return np.asarray(value, np.int64)
-            case "value_float" | "value_floats":
-                return np.asarray(value, np.float32)
-            case "value_string" | "value_strings":
-                return np.asarray(value, object)
-    raise ConvertError(f"Constant node '{node.outputs[0]}' holds no value", field=node.outputs[0])

@@ -102,7 +102,11 @@ class Normaliser:
         )
 
     def _subgraphs(
-        self, node: Node, types: Mapping[str, TensorType], constants: Mapping[str, Array], partial: Mapping[str, Partial]
+        self,
+        node: Node,
+        types: Mapping[str, TensorType],
+        constants: Mapping[str, Array],
+        partial: Mapping[str, Partial],
     ) -> Node:
         if not any(node.subgraphs()):
             return node

@@ -46,7 +46,9 @@ def _clip_bounds(node: Node, around: Rewriting) -> list[Node]:
     """Opset 10: bounds are attributes."""
     dtype = around.float_type(node.inputs[0])
     names = [
-        around.constant(f"{node.outputs[0]}_{bound}", np.asarray(node.float(bound, 0.0)), dtype) if bound in node.attrs else ""
+        around.constant(f"{node.outputs[0]}_{bound}", np.asarray(node.float(bound, 0.0)), dtype)
+        if bound in node.attrs
+        else ""
         for bound in ("min", "max")
     ]
     while names and not names[-1]:

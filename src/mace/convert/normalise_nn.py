@@ -40,7 +40,9 @@ def _batch_norm_per_activation(node: Node, around: Rewriting) -> list[Node]:
     out = node.outputs[0]
     dtype = around.float_type(variance)
     epsilon = around.constant(f"{out}_epsilon", np.asarray(node.float("epsilon", 1e-5)), dtype)
-    raised, deviation, centred, scaled, done = (around.name(f"{out}_{s}") for s in ("raised", "deviation", "centred", "scaled", "div"))
+    raised, deviation, centred, scaled, done = (
+        around.name(f"{out}_{s}") for s in ("raised", "deviation", "centred", "scaled", "div")
+    )
     return [
         Node("Add", (variance, epsilon), (raised,)),
         Node("Sqrt", (raised,), (deviation,)),

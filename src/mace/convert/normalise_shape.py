@@ -10,7 +10,11 @@ from mace.graph.ir import Node
 
 def _renamed_paddings(node: Node, around: Rewriting) -> list[Node]:
     """Opset 1: the attribute was called ``paddings``."""
-    return [node.with_(attrs={**without(node, "paddings"), "pads": node.ints("paddings")})] if "paddings" in node.attrs else [node]
+    return (
+        [node.with_(attrs={**without(node, "paddings"), "pads": node.ints("paddings")})]
+        if "paddings" in node.attrs
+        else [node]
+    )
 
 
 def _pad_operands(node: Node, around: Rewriting) -> list[Node]:
@@ -18,7 +22,9 @@ def _pad_operands(node: Node, around: Rewriting) -> list[Node]:
     pads = around.constant(f"{node.outputs[0]}_pads", node.ints("pads"))
     inputs = [node.inputs[0], pads]
     if node.float("value", 0.0) != 0.0 and node.str("mode", "constant") == "constant":
-        inputs.append(around.constant(f"{node.outputs[0]}_value", node.float("value", 0.0), around.float_type(node.inputs[0])))
+        inputs.append(
+            around.constant(f"{node.outputs[0]}_value", node.float("value", 0.0), around.float_type(node.inputs[0]))
+        )
     return [node.with_(inputs=tuple(inputs), attrs=without(node, "pads", "value"))]
 
 

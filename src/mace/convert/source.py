@@ -61,14 +61,14 @@ def open_source(source: str | PathLike[str] | onnx.ModelProto | bytes) -> Source
 
 def _parse(raw: bytes, path: Path | None) -> onnx.ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError
 
     if not raw:
         raise ConvertError("the file is empty", path=path)
     try:
-        return onnx.ModelProto.FromString(raw)
-    except DecodeError as error:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(raw)
+    except Exception as error:  # protobuf's DecodeError, without naming a package that has no types
         raise ConvertError("is no ONNX model, or one that was cut or altered", path=path, hint=_hint(raw)) from error
+    return model
 
 
 def _hint(raw: bytes) -> str | None:

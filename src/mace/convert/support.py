@@ -42,7 +42,9 @@ def _unsupported(graph: Graph, opsets: Mapping[str, int], known: KnownOperators)
     for node in graph.nodes:
         reason = _reason(node, opsets, known)
         if reason:
-            bad.append(UnsupportedNode(node.name or node.outputs[0], node.op, node.domain, opsets.get(node.domain, 0), reason))
+            bad.append(
+                UnsupportedNode(node.name or node.outputs[0], node.op, node.domain, opsets.get(node.domain, 0), reason)
+            )
         for inner in node.subgraphs():
             bad.extend(_unsupported(inner, opsets, known))
     return bad
@@ -70,4 +72,8 @@ def _nearest(node: Node) -> str:
         return f"; the nearest is ONNX's own {node.op}"
     candidates = {n.lower(): n for n in operator_names("") if has_reference(n, "")}
     found = difflib.get_close_matches(node.op.lower(), candidates, 1, 0.6)
-    return f"; the nearest supported operator is {candidates[found[0]]}" if found else "; there is no operator like it in ONNX"
+    return (
+        f"; the nearest supported operator is {candidates[found[0]]}"
+        if found
+        else "; there is no operator like it in ONNX"
+    )

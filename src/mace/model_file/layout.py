@@ -57,11 +57,16 @@ def unpack_prefix(raw: bytes, actual_size: int, path: str) -> Prefix:
     if not raw.startswith(MAGIC):
         raise ModelFileError("is no .mace model", path=path, offset=0, field="magic", hint=_hint(raw))
     if len(raw) < PREFIX_SIZE:
-        raise ModelFileError(f"the file is cut: {len(raw)} bytes are less than its fixed part", path=path, offset=len(raw))
+        raise ModelFileError(
+            f"the file is cut: {len(raw)} bytes are less than its fixed part", path=path, offset=len(raw)
+        )
     _, version, flags, file_size, signature_size, header_size, weights, digest = _PREFIX.unpack(raw[:PREFIX_SIZE])
     if version != VERSION:
         raise ModelFileError(
-            f"format version {version} is not known, only {VERSION}", path=path, offset=8, field="version",
+            f"format version {version} is not known, only {VERSION}",
+            path=path,
+            offset=8,
+            field="version",
             hint="Convert the model again with this version of mace",
         )
     if flags:

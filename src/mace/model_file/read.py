@@ -113,9 +113,17 @@ def _signature(raw: bytes, where: str) -> Signature:
 
 
 def _parse_header(raw: bytes, prefix: Prefix, where: str) -> dict[str, Any]:
-    kinds = {"name": str, "opset": int, "inputs": dict, "outputs": list, "nodes": list, "constants": dict, "types": dict}
+    kinds = {
+        "name": str,
+        "opset": int,
+        "inputs": dict,
+        "outputs": list,
+        "nodes": list,
+        "constants": dict,
+        "types": dict,
+    }
     try:
-        data = json.loads(raw)
+        data: dict[str, Any] = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise _broken(f"is no JSON: {error}", prefix, where) from error
     for name, kind in kinds.items():
@@ -156,12 +164,17 @@ def _constant(name: str, entry: Any, mapped: mmap.mmap, prefix: Prefix, where: s
     start = prefix.weights_offset + offset
     if nbytes != count * dtype.itemsize or offset % SMALL_ALIGNMENT or start + nbytes > prefix.file_size:
         raise ModelFileError(
-            f"{nbytes} bytes at {start} do not hold {kind}{list(dims)} inside the file", path=where, offset=start, field=field
+            f"{nbytes} bytes at {start} do not hold {kind}{list(dims)} inside the file",
+            path=where,
+            offset=start,
+            field=field,
         )
     if not count:
         return np.zeros(dims, dtype)
     if verify and hashlib.sha256(memoryview(mapped)[start : start + nbytes]).hexdigest() != digest:
-        raise ModelFileError("the weights were altered: their hash does not hold", path=where, offset=start, field=field)
+        raise ModelFileError(
+            "the weights were altered: their hash does not hold", path=where, offset=start, field=field
+        )
     array: Array = np.frombuffer(mapped, dtype, count, start).reshape(dims)
     return array
 

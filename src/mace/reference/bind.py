@@ -24,7 +24,9 @@ def bind_shapes(graph: Graph, shapes: Mapping[str, Sequence[int]]) -> Graph:
         _match(name, graph.inputs[name], tuple(dims), symbols)
     inputs = {}
     for name, known in graph.inputs.items():
-        shape = tuple(shapes[name]) if name in shapes else known.shape and tuple(_bound(d, symbols) for d in known.shape)
+        shape = (
+            tuple(shapes[name]) if name in shapes else known.shape and tuple(_bound(d, symbols) for d in known.shape)
+        )
         inputs[name] = TensorType(known.dtype, shape, known.container)
     types = {n: _bound_type(t, symbols) for n, t in graph.types.items()}
     try:

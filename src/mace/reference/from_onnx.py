@@ -62,7 +62,9 @@ def node_from_proto(proto: onnx.NodeProto, opset: int, read: ReadTensor = array_
     """A node. Raises ``ModelError`` for an attribute that refers to a function's parameter outside any function."""
     for a in proto.attribute:
         if a.ref_attr_name:
-            raise ModelError(f"node '{proto.name}' ({proto.op_type}): attribute '{a.name}' refers to a function's parameter")
+            raise ModelError(
+                f"node '{proto.name}' ({proto.op_type}): attribute '{a.name}' refers to a function's parameter"
+            )
     return Node(
         op=proto.op_type,
         inputs=_without_trailing_blanks(proto.input),

@@ -59,7 +59,10 @@ def merge(a: TensorType | None, b: TensorType | None) -> TensorType | None:
         return a or b
     if a.shape is None or b.shape is None or len(a.shape) != len(b.shape):
         return a if a.shape is not None else b
-    dims = (x if isinstance(x, int) or not isinstance(y, int) and x is not None else y for x, y in zip(a.shape, b.shape, strict=True))
+    dims = (
+        x if isinstance(x, int) or (not isinstance(y, int) and x is not None) else y
+        for x, y in zip(a.shape, b.shape, strict=True)
+    )
     return TensorType(a.dtype, tuple(dims), a.container)
 
 
@@ -181,7 +184,9 @@ def _expand(node: Node, types: Mapping[str, TensorType], partial: Mapping[str, P
     return None if dims is None else TensorType(data.dtype, dims)
 
 
-def _constant_of_shape(node: Node, types: Mapping[str, TensorType], partial: Mapping[str, Partial]) -> TensorType | None:
+def _constant_of_shape(
+    node: Node, types: Mapping[str, TensorType], partial: Mapping[str, Partial]
+) -> TensorType | None:
     shape = partial.get(node.input(0))
     if shape is None:
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import onnx
     from onnx.defs import OpSchema
 
 ML_DOMAIN = "ai.onnx.ml"
@@ -58,8 +60,43 @@ def operator_names(domain: str = "") -> frozenset[str]:
 
 def is_function(op: str, domain: str = "") -> bool:
     """Whether onnx defines the operator by other operators."""
-    known = schema(op, domain)
-    return known is not None and (known.has_function or known.has_context_dependent_function)
+    known: Any = schema(op, domain)
+    return known is not None and bool(known.has_function or known.has_context_dependent_function)
+
+
+def function_body(node: onnx.NodeProto, input_types: Sequence[onnx.TypeProto]) -> onnx.FunctionProto | None:
+    """The operators that define the node's operator, or None when it is no function or has no body for these types."""
+    from onnx import FunctionProto
+
+    known: Any = schema(node.op_type, node.domain)
+    if known is None or not is_function(node.op_type, node.domain):
+        return None
+    if known.has_function:
+        body: onnx.FunctionProto = known.function_body
+        return body
+    try:
+        raw = known.get_context_dependent_function(
+            node.SerializeToString(), [t.SerializeToString() for t in input_types]
+        )
+    except (RuntimeError, ValueError):  # onnx's own way to say that there is none
+        return None
+    return FunctionProto.FromString(raw) if raw else None
+
+
+def attribute_kinds(op: str, domain: str = "") -> dict[str, int]:
+    """Attribute name → its kind in ``AttributeProto.AttributeType``, as far as the operator is known."""
+    known: Any = schema(op, domain)
+    return {} if known is None else {k: int(a.type.value) for k, a in known.attributes.items()}
+
+
+def attribute_defaults(op: str, domain: str = "") -> dict[str, onnx.AttributeProto]:
+    """Attribute name → its default, where it has one."""
+    from onnx import AttributeProto
+
+    known: Any = schema(op, domain)
+    attributes = {} if known is None else known.attributes
+    found = {k: AttributeProto.FromString(a.default_value.SerializeToString()) for k, a in attributes.items()}
+    return {k: a for k, a in found.items() if a.name}
 
 
 @cache

@@ -9,7 +9,7 @@ from mace.graph.expr import Expr
 from mace.graph.ir import Attr, Graph, Node, fresh_name
 from mace.graph.subgraphs import UNTYPED
 from mace.graph.unfuse import unfuse_graph
-from mace.reference.schema import newest_opset, schema
+from mace.reference.schema import attribute_kinds, newest_opset
 from mace.reference.types import array_to_proto, type_to_proto
 from mace.tensor import Array, TensorType
 
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 def attr_to_proto(node: Node, name: str, value: Attr) -> onnx.AttributeProto:
     """An attribute, of the kind that the operator's schema declares (an empty list or a whole number does not tell)."""
     import numpy as np
-    from onnx import TypeProto, helper
+    from onnx import AttributeProto, TypeProto, helper
 
-    known = schema(node.op, node.domain)
-    declared = known.attributes.get(name) if known else None
-    kind = int(declared.type.value) if declared else None
+    kind = attribute_kinds(node.op, node.domain).get(name)
     match value:
         case Expr():
             raise TypeError(f"{node.op}: a fused expression has no onnx form")
@@ -32,14 +30,14 @@ def attr_to_proto(node: Node, name: str, value: Attr) -> onnx.AttributeProto:
             return helper.make_attribute(name, graph_to_proto(_with_own_outputs(value)))
         case np.ndarray():
             return helper.make_attribute(name, array_to_proto(value))
-        case bytes() if kind == helper.AttributeProto.TYPE_PROTO:
+        case bytes() if kind == AttributeProto.TYPE_PROTO:
             return helper.make_attribute(name, TypeProto.FromString(value))
         case tuple() if value and isinstance(value[0], Graph):
             return helper.make_attribute(name, [graph_to_proto(g) for g in value if isinstance(g, Graph)])
         case tuple() if value and isinstance(value[0], np.ndarray):
             return helper.make_attribute(name, [array_to_proto(t) for t in value if isinstance(t, np.ndarray)])
         case tuple():
-            return helper.make_attribute(name, list(value), attr_type=kind or (None if value else helper.AttributeProto.INTS))
+            return helper.make_attribute(name, list(value), attr_type=kind or (None if value else AttributeProto.INTS))
         case _:
             return helper.make_attribute(name, value, attr_type=kind)
 
@@ -98,7 +96,10 @@ def model_to_proto(graph: Graph, *, all_types: bool = False, opset: int | None =
     from onnx import helper
 
     domains = sorted({n.domain for n in all_nodes(unfuse_graph(graph))} - {""})
-    imports = [helper.make_opsetid("", opset or graph.opset), *(helper.make_opsetid(d, newest_opset(d)) for d in domains)]
+    imports = [
+        helper.make_opsetid("", opset or graph.opset),
+        *(helper.make_opsetid(d, newest_opset(d)) for d in domains),
+    ]
     model = helper.make_model(graph_to_proto(graph, all_types=all_types), opset_imports=imports, producer_name="mace")
     model.ir_version = min(model.ir_version, helper.find_min_ir_version_for(imports, ignore_unknown=True))
     return model

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     import onnx
 
 
-
-
-
 def dtype_of_code(code: int) -> DType:
     """Element type of a ``TensorProto.DataType`` number. Raises ``ModelError`` for one that is not known."""
     try:
@@ -79,7 +76,9 @@ def array_to_proto(array: Array, name: str = "") -> onnx.TensorProto:
     from onnx import numpy_helper
 
     if array.dtype.kind in "OUST":
-        array = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in array.reshape(-1)], object).reshape(array.shape)
+        array = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in array.reshape(-1)], object).reshape(
+            array.shape
+        )
     return numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
 
 

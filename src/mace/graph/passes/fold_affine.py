@@ -79,13 +79,17 @@ class _Folding:
         if node.op == "MatMul":
             if np.any(affine.shift) or weight.ndim < 2:
                 return None
-            return node.with_(inputs=(node.inputs[0], self._scaled(node, weight, affine.scale, weight.ndim - 1)), outputs=(output,))
+            return node.with_(
+                inputs=(node.inputs[0], self._scaled(node, weight, affine.scale, weight.ndim - 1)), outputs=(output,)
+            )
         channels, weight_axis = _channels(node, weight)
         alpha, beta = node.float("alpha", 1.0), node.float("beta", 1.0)
         bias = self.constants.get(node.input(2)) if node.input(2) else np.zeros(1)
         if bias is None or (node.op == "Gemm" and bias.ndim > 1 and bias.shape[0] != 1):
             return None
-        shift = np.broadcast_to(np.asarray(bias, np.float64).reshape(-1) * beta * affine.scale + affine.shift, (channels,))
+        shift = np.broadcast_to(
+            np.asarray(bias, np.float64).reshape(-1) * beta * affine.scale + affine.shift, (channels,)
+        )
         name = self._constant(f"{output}_bias", shift.astype(weight.dtype))
         attrs = dict(node.attrs)
         if node.op == "Gemm":

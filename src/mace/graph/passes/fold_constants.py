@@ -17,7 +17,9 @@ from mace.tensor import Array, DType, TensorType
 GROWTH_LIMIT = 1 << 20
 """Bytes up to which folding may make a model larger at one node: a huge ConstantOfShape or Expand stays a node."""
 
-RANDOM = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"})
+RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
 """Operators whose result differs from run to run."""
 
 
@@ -85,7 +87,9 @@ def _walk(graph: Graph, scope: _Scope, semantics: Semantics, fold: bool) -> Grap
         if half is not None:
             scope.partial[node.outputs[0]] = half
         nodes.append(node)
-    types.update({o: scope.types[o] for o in graph.outputs if o in scope.types and o not in graph.inputs and o not in own})
+    types.update(
+        {o: scope.types[o] for o in graph.outputs if o in scope.types and o not in graph.inputs and o not in own}
+    )
     return graph.with_(nodes=tuple(nodes), constants=own, types=types)
 
 
@@ -125,7 +129,9 @@ def _fold(node: Node, scope: _Scope, semantics: Semantics) -> Mapping[str, Array
     if any(r not in scope.arrays for r in node.reads()) or _grows(node, scope):
         return None
     try:
-        results = semantics.evaluate(node, [scope.arrays[n] if n else None for n in (*node.inputs, *outer_values(node))])
+        results = semantics.evaluate(
+            node, [scope.arrays[n] if n else None for n in (*node.inputs, *outer_values(node))]
+        )
     except ModelError:
         return None
     found = {}

@@ -21,9 +21,11 @@ def fuse_pointwise(graph: Graph) -> Graph:
         if nodes[root] is None or not _is_pointwise(graph, root):
             continue
         shape = _shape(graph, root)
-        region = grow(
-            wiring, root, lambda i, shape=shape: nodes[i] is not None and _is_pointwise(graph, i) and _shape(graph, i) == shape
-        )
+
+        def accept(index: int, shape: object = shape) -> bool:
+            return nodes[index] is not None and _is_pointwise(graph, index) and _shape(graph, index) == shape
+
+        region = grow(wiring, root, accept)
         operands = leaves(graph, region)
         if len(region) < 2 or len(operands) > MAX_OPERANDS:
             continue

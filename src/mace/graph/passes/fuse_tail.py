@@ -52,14 +52,18 @@ def _fused(graph: Graph, wiring: Wiring, nodes: list[Node | None], root: int) ->
 
         region = grow(wiring, root, accept)
         operands = leaves(graph, region)
-        mains = [i for v in operands if (i := wiring.producers.get(v)) is not None and _is_main(graph, nodes, i, convolution)]
+        mains = [
+            i for v in operands if (i := wiring.producers.get(v)) is not None and _is_main(graph, nodes, i, convolution)
+        ]
         mains = [i for i in mains if wiring.only_read_by(graph.nodes[i].outputs[0], region)]
         mains = [i for i in mains if graph.type_of(graph.nodes[i].outputs[0]) == known]
         for main in sorted(mains, reverse=True):
             value = graph.nodes[main].outputs[0]
             ordered = [value, *(o for o in operands if o != value)]
             expr = region_expression(graph, region, ordered)
-            node = None if expr is None else _with_tail(graph.nodes[main], expr, ordered[1:], graph.nodes[root].outputs[0])
+            node = (
+                None if expr is None else _with_tail(graph.nodes[main], expr, ordered[1:], graph.nodes[root].outputs[0])
+            )
             if node is not None:
                 return region, main, node
     return None
@@ -77,7 +81,12 @@ def _is_main(graph: Graph, nodes: list[Node | None], index: int, convolution: bo
     if nodes[index] is not node or node.domain or node.op not in CONTRACTIONS:
         return False
     known = graph.type_of(node.outputs[0])
-    return (node.op in _CONVOLUTIONS) is convolution and known is not None and known.shape is not None and len(known.shape) >= 2
+    return (
+        (node.op in _CONVOLUTIONS) is convolution
+        and known is not None
+        and known.shape is not None
+        and len(known.shape) >= 2
+    )
 
 
 def _accepts(graph: Graph, index: int, convolution: bool) -> bool:

@@ -7,7 +7,6 @@ from mace.graph.passes.rename import renamed_captures
 from mace.graph.subgraphs import map_subgraphs
 from mace.tensor import Array
 
-
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan"})
 """Operators whose bodies may capture; those of others (SequenceMap, FlexAttention) are functions of their inputs."""
 
@@ -19,7 +18,8 @@ def hoist_constants(graph: Graph) -> Graph:
     taken = _all_names(graph)
     constants = dict(graph.constants)
     nodes = tuple(
-        map_subgraphs(n, lambda body: _emptied(body, constants, taken)) if n.op in _CONTROL_FLOW else n for n in graph.nodes
+        map_subgraphs(n, lambda body: _emptied(body, constants, taken)) if n.op in _CONTROL_FLOW else n
+        for n in graph.nodes
     )
     return graph.with_(nodes=nodes, constants=constants)
 
@@ -35,7 +35,9 @@ def _emptied(body: Graph, constants: dict[str, Array], taken: set[str]) -> Graph
         constants[new] = array
     types = {k: t for k, t in body.types.items() if k not in body.constants}
     bare = renamed_captures(body.with_(constants={}, types=types), names)
-    return bare.with_(nodes=tuple(map_subgraphs(n, lambda inner: _emptied(inner, constants, taken)) for n in bare.nodes))
+    return bare.with_(
+        nodes=tuple(map_subgraphs(n, lambda inner: _emptied(inner, constants, taken)) for n in bare.nodes)
+    )
 
 
 def _all_names(graph: Graph) -> set[str]:

@@ -16,7 +16,9 @@ def inline_branches(graph: Graph) -> Graph:
     for node in graph.nodes:
         node = map_subgraphs(node, inline_branches)
         condition = graph.constants.get(node.input(0)) if node.op == "If" and not node.domain else None
-        branch = None if condition is None else node.attrs.get("then_branch" if condition.reshape(-1)[0] else "else_branch")
+        branch = (
+            None if condition is None else node.attrs.get("then_branch" if condition.reshape(-1)[0] else "else_branch")
+        )
         if not isinstance(branch, Graph):
             nodes.append(node)
             continue
@@ -25,8 +27,16 @@ def inline_branches(graph: Graph) -> Graph:
         nodes.extend(moved.nodes)
         constants.update(moved.constants)
         types.update(moved.types)
-        nodes.extend(Node("Identity", (inner,), (outer,)) for inner, outer in zip(moved.outputs, node.outputs, strict=True) if outer)
-    return graph.with_(nodes=tuple(nodes), constants=constants, types=types) if changed else graph.with_(nodes=tuple(nodes))
+        nodes.extend(
+            Node("Identity", (inner,), (outer,))
+            for inner, outer in zip(moved.outputs, node.outputs, strict=True)
+            if outer
+        )
+    return (
+        graph.with_(nodes=tuple(nodes), constants=constants, types=types)
+        if changed
+        else graph.with_(nodes=tuple(nodes))
+    )
 
 
 def with_own_names(graph: Graph, taken: set[str]) -> Graph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,7 @@ COMMUTATIVE = frozenset({"Add", "Mul"})
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class Anything:
     """Any value; the same name must be the same value everywhere in a pattern."""
 
     name: str
@@ -44,7 +44,7 @@ class Op:
     check: Callable[[Graph, Node], bool] = field(default=lambda graph, node: True)
 
 
-Pattern: TypeAlias = Union[Any_, Number, Scalar, Op]
+Pattern: TypeAlias = Anything | Number | Scalar | Op
 Bindings: TypeAlias = Mapping[str, str]
 
 
@@ -74,7 +74,7 @@ class Matcher:
 
     def _match(self, pattern: Pattern, value: str, bound: dict[str, str]) -> Iterator[dict[str, str]]:
         match pattern:
-            case Any_(name):
+            case Anything(name):
                 if bound.get(name, value) == value and value:
                     yield {**bound, name: value}
             case Number(number):
@@ -102,7 +102,9 @@ class Matcher:
                 if op_type in COMMUTATIVE and len(args) == 2:
                     yield from self._match_all(args, inputs[::-1], bound)
 
-    def _match_all(self, args: tuple[Pattern, ...], inputs: list[str], bound: dict[str, str]) -> Iterator[dict[str, str]]:
+    def _match_all(
+        self, args: tuple[Pattern, ...], inputs: list[str], bound: dict[str, str]
+    ) -> Iterator[dict[str, str]]:
         if not args:
             yield bound
             return

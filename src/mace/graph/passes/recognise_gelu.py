@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import pi, sqrt
 
 from mace.graph.ir import Attr, Graph, Node
-from mace.graph.passes.match import Any_, Matcher, Number, Pattern, op
+from mace.graph.passes.match import Anything, Matcher, Number, Pattern, op
 from mace.graph.subgraphs import map_subgraphs
 
-_X = Any_("x")
+_X = Anything("x")
 _HALF, _ONE = Number(0.5), Number(1.0)
 _ERF = (op("Erf", op("Div", _X, Number(sqrt(2)))), op("Erf", op("Mul", _X, Number(sqrt(0.5)))))
 _CUBES = (op("Pow", _X, Number(3)), op("Mul", op("Mul", _X, _X), _X), op("Mul", op("Pow", _X, Number(2)), _X))
@@ -46,7 +46,10 @@ def recognise_gelu(graph: Graph) -> Graph:
 def _gelu(matcher: Matcher, node: Node) -> Node | None:
     if node.op != "Mul" or node.domain:
         return None
-    forms: tuple[tuple[tuple[Pattern, ...], dict[str, Attr]], ...] = ((_EXACT, {}), (_APPROXIMATE, {"approximate": "tanh"}))
+    forms: tuple[tuple[tuple[Pattern, ...], dict[str, Attr]], ...] = (
+        (_EXACT, {}),
+        (_APPROXIMATE, {"approximate": "tanh"}),
+    )
     for patterns, attrs in forms:
         for pattern in patterns:
             found = matcher.match(pattern, node.outputs[0])

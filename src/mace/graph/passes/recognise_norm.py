@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from mace.graph.ir import Graph, Node, fresh_name
-from mace.graph.passes.match import Any_, Bindings, Matcher, Number, Pattern, Scalar, op
+from mace.graph.passes.match import Anything, Bindings, Matcher, Number, Pattern, Scalar, op
 from mace.graph.subgraphs import map_subgraphs
 from mace.tensor import Array
 
-_X = Any_("x")
+_X = Anything("x")
 
 
 def _is_last_axis_mean(graph: Graph, node: Node) -> bool:
@@ -72,8 +72,8 @@ class _Recognition:
         value = node.outputs[0]
         for core, name in ((_LAYER, "LayerNormalization"), (_RMS, "RMSNormalization")):
             for pattern in core:
-                scaled = op("Mul", pattern, Any_("scale"))
-                shifted = op("Add", scaled, Any_("shift"))
+                scaled = op("Mul", pattern, Anything("scale"))
+                shifted = op("Add", scaled, Anything("shift"))
                 forms = (shifted, scaled, pattern) if name == "LayerNormalization" else (scaled, pattern)
                 for form in forms:
                     found = self.matcher.match(form, value)
@@ -87,7 +87,9 @@ class _Recognition:
         if known is None or not known.shape or not isinstance(known.shape[-1], int) or not known.dtype.is_float:
             return None
         width = known.shape[-1]
-        scale = self._vector(found.get("scale"), width) if "scale" in found else self._ones(node, width, known.dtype.numpy)
+        scale = (
+            self._vector(found.get("scale"), width) if "scale" in found else self._ones(node, width, known.dtype.numpy)
+        )
         shift = self._vector(found["shift"], width) if "shift" in found else ""
         if scale is None or shift is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mace.graph.ir import Graph, Node
-from mace.graph.passes.match import Any_, Matcher, op
+from mace.graph.passes.match import Anything, Matcher, op
 from mace.graph.subgraphs import map_subgraphs
 
 
@@ -12,7 +12,7 @@ def _keeps_one_axis(graph: Graph, node: Node) -> bool:
     return axes is not None and axes.size == 1 and bool(node.int("keepdims", 1))
 
 
-_X = Any_("x")
+_X = Anything("x")
 _SHIFTED = op("Exp", op("Sub", _X, op("ReduceMax", _X, bind="max", check=_keeps_one_axis)), bind="exp")
 _BARE = op("Exp", _X, bind="exp")
 

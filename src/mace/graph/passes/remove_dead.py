@@ -24,7 +24,15 @@ def remove_dead(graph: Graph) -> Graph:
     )
 
 
-_TRAILING_OPTIONAL = {"Dropout": 1, "MaxPool": 1, "LayerNormalization": 1, "BatchNormalization": 1, "LSTM": 0, "GRU": 0, "RNN": 0}
+_TRAILING_OPTIONAL = {
+    "Dropout": 1,
+    "MaxPool": 1,
+    "LayerNormalization": 1,
+    "BatchNormalization": 1,
+    "LSTM": 0,
+    "GRU": 0,
+    "RNN": 0,
+}
 """Operators whose outputs from this index on may be left out."""
 
 

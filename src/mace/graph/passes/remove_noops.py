@@ -9,7 +9,9 @@ from mace.graph.passes.rename import renamed_reads
 from mace.graph.subgraphs import map_subgraphs
 from mace.tensor import DType
 
-_SAME_SHAPE = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile", "Slice", "Pad", "Resize", "CenterCropPad"})
+_SAME_SHAPE = frozenset(
+    {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile", "Slice", "Pad", "Resize", "CenterCropPad"}
+)
 """Operators that do nothing when the result's shape is the input's. (Slice could reverse: it is looked at closer.)"""
 _VARIADIC = frozenset({"Sum", "Max", "Min", "Mean", "Concat"})
 
