@@ -55,8 +55,8 @@ format: $(VENV)/.dev ## Bring the sources into shape
 docs: $(VENV)/.dev ## Build the documentation into site/, warnings being errors
 	$(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/.dev ## Write the benchmark networks to build/networks
-	$(BIN)/python bench/networks.py build/networks
+bench: $(VENV)/.dev ## Start and steady time beside ONNX Runtime, network by network
+	$(BIN)/python bench/peers.py --record build/bench.json $(BENCH_ARGS)
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
