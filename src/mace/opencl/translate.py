@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from functools import cache
 
 import pyopencl as cl
 
@@ -37,8 +37,11 @@ def build_error(doing: str, error: cl.Error, log: str) -> BuildError | OpenCLErr
 
 
 def code_name(code: int) -> str:
-    """The name of an error code in the specification, such as ``CL_OUT_OF_RESOURCES``."""
-    if code == 0:
-        return ""
-    name = cast("Any", cl.status_code).to_string(code, "")
-    return f"CL_{name}" if name else ""
+    """The name of an error code in the specification, such as ``CL_OUT_OF_RESOURCES``; empty for any other number."""
+    return _names().get(code, "")
+
+
+@cache
+def _names() -> dict[int, str]:
+    codes = {int(getattr(cl.status_code, name)): f"CL_{name}" for name in dir(cl.status_code) if name.isupper()}
+    return {code: name for code, name in codes.items() if code < 0}
