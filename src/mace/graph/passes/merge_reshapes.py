@@ -14,9 +14,11 @@ def merge_reshapes(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         node = map_subgraphs(node, merge_reshapes)
-        inner = producers.get(node.input(0))
-        if _is_absolute(graph, node) and inner is not None and inner.op in _RESHAPES and not inner.domain:
-            node = node.with_(inputs=(inner.inputs[0], *node.inputs[1:]))
+        if _is_absolute(graph, node):
+            source = node.inputs[0]
+            while (inner := producers.get(source)) is not None and inner.op in _RESHAPES and not inner.domain:
+                source = inner.inputs[0]
+            node = node.with_(inputs=(source, *node.inputs[1:]))
         producers.update((o, node) for o in node.outputs)
         nodes.append(node)
     return graph.with_(nodes=tuple(nodes))
