@@ -65,11 +65,10 @@ def _softplus_keeping_nan(o: _Operand) -> str:
 
 
 def _gelu(o: _Operand) -> str:
-    half = f"{o.n(0.5)} * {o.x}"
-    if o.step.attr("approximate", "none") == "tanh":
-        cubic = o.let(f"{o.n(_SQRT_2_OVER_PI)} * ({o.x} + {o.n(0.044715)} * {o.x} * {o.x} * {o.x})")
-        return f"{half} * ({o.n(1)} + tanh({cubic}))"
-    return f"{half} * ({o.n(1)} + erf({o.x} * {o.n(_SQRT_HALF)}))"
+    if o.step.attr("approximate", "none") == "tanh":  # (1 + tanh(t)) / 2 is the sigmoid of 2t, without cancellation
+        twice = o.let(f"{o.n(-2 * _SQRT_2_OVER_PI)} * ({o.x} + {o.n(0.044715)} * {o.x} * {o.x} * {o.x})")
+        return f"{o.x} / ({o.n(1)} + exp({twice}))"
+    return f"{o.n(0.5)} * {o.x} * ({o.n(1)} + erf({o.x} * {o.n(_SQRT_HALF)}))"
 
 
 def _celu(o: _Operand) -> str:
