@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from mace.ops.window import global_pool, pool, resize
+from mace.ops.window import global_pool, grid_sample, pool, regions, resize, unpool
 
-OPERATORS = (*pool.OPERATORS, *global_pool.OPERATORS, *resize.OPERATORS)
+OPERATORS = (
+    *pool.OPERATORS,
+    *global_pool.OPERATORS,
+    *unpool.OPERATORS,
+    *regions.OPERATORS,
+    *grid_sample.OPERATORS,
+    *resize.OPERATORS,
+)
