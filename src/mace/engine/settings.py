@@ -19,9 +19,9 @@ from mace.program.trust import Trust, TrustPolicy
 class EngineSettings:
     """How an engine finds, checks and keeps compiled programs.
 
-    ``storage`` is the writable folder; None takes ``$MACE_STORAGE`` or the per-user one, False keeps nothing on disk. ``programs`` are read-only
-    program files (paths or bytes), looked at in order after the storage. ``reuse`` says which programs of which devices may
-    be loaded; ``trust`` whose: ``own`` (this user's own and signed ones), ``signed`` (only signed ones), ``any``.
+    ``storage`` is the writable folder; None takes ``$MACE_STORAGE`` or the per-user one, False keeps nothing on disk.
+    ``programs`` are read-only program files (paths or bytes), looked at in order after the storage. ``reuse`` says which
+    devices' programs may be loaded; ``trust`` whose: ``own`` (this user's own and signed ones), ``signed``, ``any``.
     """
 
     storage: str | os.PathLike[str] | Literal[False] | None = None

@@ -1,0 +1,41 @@
+"""A small model that tests of the engine run."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mace.tensor import Array
+
+
+def small_model(batch: int | str = 1) -> onnx.ModelProto:
+    """A convolution, a pool and a classifier, with fixed random weights."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "w": rng.standard_normal((8, 3, 3, 3)),
+        "b": rng.standard_normal(8),
+        "fc": rng.standard_normal((8, 5)),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["f"]),
+        helper.make_node("MatMul", ["f", "fc"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, 12, 12])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 5])],
+        [numpy_helper.from_array(v.astype(np.float32), n) for n, v in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def expected(model: onnx.ModelProto, x: Array) -> Array:
+    """What onnx's reference evaluator makes of it."""
+    from onnx.reference import ReferenceEvaluator
+
+    return np.asarray(ReferenceEvaluator(model).run(None, {"x": x})[0])
