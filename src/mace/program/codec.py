@@ -33,8 +33,8 @@ class FileLayout(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What is known of a file before it is unfolded. ``digest`` names its bytes: the SHA-256 of the payload in an
-    envelope, a kernel table's own trailing hash, the SHA-256 of everything in the other layouts.
+    """What is known of a file before it is unfolded. ``digest`` names its bytes: the SHA-256 of an envelope's
+    header, a kernel table's own trailing hash, the SHA-256 of everything in the other layouts.
     """
 
     layout: FileLayout
@@ -98,7 +98,7 @@ def decode_program(
     payload, body_sha256 = view[envelope.HEADER_BYTES :], None
     if verify:
         body_sha256 = envelope.verify_payload(header, view).body_sha256
-    seal = Seal(FileLayout.ENVELOPE, header.payload_sha256, header)
+    seal = Seal(FileLayout.ENVELOPE, header.digest, header)
     if gate:
         gate(seal)
     base, encrypted, compressed = envelope.HEADER_BYTES, encrypt.is_encrypted(payload), False
@@ -120,6 +120,7 @@ class EncodedProgram:
 
     header: EnvelopeHeader
     payload: list[Bytes]
+    entries: int
     index_sha256: str
 
     @property
@@ -141,7 +142,7 @@ def encode_program(
         payload = [compress.compress(b"".join(payload))]
     if secret is not None:
         payload = [encrypt.encrypt(b"".join(payload), secret)]
-    return EncodedProgram(envelope.header_for(payload), payload, encoded.index_sha256)
+    return EncodedProgram(envelope.header_for(payload), payload, len(content.entries), encoded.index_sha256)
 
 
 def _decode_bare(view: memoryview, verify: bool, gate: Gate | None, limits: Limits) -> ProgramFile:

@@ -16,6 +16,10 @@ VERSION = 0x0001_0002
 SIGNED_BYTES = 0x50
 SIGNATURE_BYTES = 256
 HEADER_BYTES = 0x150
+MAX_DER_BYTES = 72
+"""Longest DER form of an ECDSA signature on P-256."""
+RSA_ZEROS_MAX = 16
+"""Zero bytes that an RSA signature may have; about one is to be expected, this many never come about."""
 
 _HEADER = struct.Struct("<4sIQ64s256s")
 _UNSIGNED = bytes(SIGNATURE_BYTES)
@@ -39,6 +43,11 @@ class EnvelopeHeader:
     def signed_bytes(self) -> bytes:
         """What a signature covers (E5): magic, version, size and payload hash."""
         return self.encode()[:SIGNED_BYTES]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the 0x150 bytes in hexadecimal: with the payload hash in them, it names every byte of the file."""
+        return hashlib.sha256(self.encode()).hexdigest()
 
     def encode(self) -> bytes:
         """The 0x150 bytes."""
@@ -82,11 +91,25 @@ def parse_fields(data: Bytes) -> EnvelopeHeader:
         raise ProgramFormatError(
             f"magic {magic!r}, version {version:#x} are not an envelope's", offset=0, field="magic"
         )
+    if not is_plausible_signature(signature):  # E4
+        raise ProgramFormatError("the signature field holds no signature", offset=SIGNED_BYTES, field="signature")
     if not _HEX.issuperset(digest):  # E3
         raise ProgramFormatError(
             "the payload hash is not 64 lower-case hexadecimal digits", offset=0x10, field="payload hash"
         )
     return EnvelopeHeader(total, digest.decode("ascii"), signature)
+
+
+def is_plausible_signature(field: bytes) -> bool:
+    """Whether 256 bytes can be a signature at all (E4): none, ECDSA's two DER numbers and zeros, or RSA's 256 bytes."""
+    if field == _UNSIGNED or field.count(0) < RSA_ZEROS_MAX:
+        return True
+    size = 2 + field[1]
+    if field[0] != 0x30 or size > MAX_DER_BYTES or any(field[size:]):
+        return False
+    r = field[3]
+    s_at = 4 + r
+    return field[2] == 0x02 and s_at + 2 <= size and field[s_at] == 0x02 and s_at + 2 + field[s_at + 1] == size
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mace.errors import ProgramFileError
 from mace.files.atomic import atomic_write
 from mace.files.mapping import open_file
-from mace.program.codec import Gate, ProgramFile, decode_program, encode_program
+from mace.program.codec import EncodedProgram, Gate, ProgramFile, decode_program, encode_program
 from mace.program.content import Bytes, ProgramContent
 from mace.program.encrypt import Secret
 from mace.program.limits import DEFAULT_LIMITS, Limits
@@ -25,7 +25,6 @@ class SavedProgram:
     entries: int
     bytes: int
     digest: str
-    index_sha256: str
     state: os.stat_result
 
 
@@ -60,10 +59,14 @@ def write_program(
 ) -> SavedProgram:
     """Write an unsigned envelope. A reader sees the old file or the new one, never a part. Raises ``StorageError``."""
     encoded = encode_program(content, compressed=compressed, secret=secret)
-    header = encoded.header
+    return write_encoded(path, encoded, mode=mode)
+
+
+def write_encoded(path: str | os.PathLike[str], encoded: EncodedProgram, *, mode: int = 0o644) -> SavedProgram:
+    """Write a file that was encoded before, atomically. Raises ``StorageError``."""
     state = atomic_write(path, encoded.pieces, mode=mode)
-    count = len(content.entries)
-    return SavedProgram(Path(path), count, header.total_bytes, header.payload_sha256, encoded.index_sha256, state)
+    header = encoded.header
+    return SavedProgram(Path(path), encoded.entries, header.total_bytes, header.digest, state)
 
 
 def placed(error: ProgramFileError, path: str | os.PathLike[str]) -> ProgramFileError:

@@ -93,9 +93,9 @@ def _inspect(
         payload = envelope.verify_payload(header, view).data
         if is_encrypted(payload):
             signature = _signature(header, trust)
-            own = trust.is_own(header.payload_sha256)
+            own = trust.is_own(header.digest)
             words = (f"This is {_WHAT[layout]}.", _ENCRYPTED, _trusted(own, signature))
-            digest = header.payload_sha256
+            digest = header.digest
             return ProgramReport(path, layout, len(view), digest, False, True, False, signature, own, (), (), words)
     file = decode_program(view, secret=secret, limits=limits)
     if names and layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):

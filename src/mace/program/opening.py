@@ -13,10 +13,10 @@ from mace.errors import IntegrityError, LimitError, ProgramFileError, ProgramFor
 from mace.files.mapping import OpenedFile, open_file
 from mace.files.stamps import StampBook
 from mace.program import envelope, table
-from mace.program.codec import ProgramFile, Seal, decode_program
+from mace.program.codec import ProgramFile, Seal, decode_program, encode_program
 from mace.program.content import Bytes, Entry, ProgramContent
 from mace.program.encrypt import Secret
-from mace.program.files import SavedProgram, placed, write_program
+from mace.program.files import SavedProgram, placed, write_encoded
 from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.trust import Trust, Verdict
 
@@ -97,11 +97,15 @@ def save_own(
     secret: Secret | None = None,
     mode: int = 0o644,
 ) -> SavedProgram:
-    """Write a file and remember that this user's mace wrote it. Raises ``StorageError``."""
-    saved = write_program(path, content, compressed=compressed, secret=secret, mode=mode)
+    """Write a file and remember that this user's mace wrote it. Raises ``StorageError``.
+
+    It is noted as own before it is written, so that a process killed in between leaves no file that is not trusted.
+    """
+    encoded = encode_program(content, compressed=compressed, secret=secret)
     stamps = trust.stamps or StampBook()
-    trust.note_own(saved.digest)
-    stamps.put(OWN_INDEX_STAMP, saved.index_sha256, {})
+    trust.note_own(encoded.header.digest)
+    stamps.put(OWN_INDEX_STAMP, encoded.index_sha256, {})
+    saved = write_encoded(path, encoded, mode=mode)
     stamps.stamp_file(saved.state, saved.digest, wait=True)
     return saved
 

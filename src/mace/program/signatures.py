@@ -11,6 +11,7 @@ from mace.program import envelope, signing
 from mace.program.files import placed
 from mace.program.keys import TrustedKey, TrustStore, read_key_file
 from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.program.trust import Trust
 
 
 def sign_file(
@@ -18,12 +19,13 @@ def sign_file(
     private_key: str | os.PathLike[str],
     *,
     passphrase: str | None = None,
+    trust: Trust | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> str:
     """Put a signature into an envelope's header; the identifier of the key that signed.
 
-    The file is verified first and replaced atomically. Raises ``TrustError`` for a key that cannot be used, and
-    ``ProgramFileError`` or ``StorageError`` for the file.
+    The file is verified first and replaced atomically; an own file stays one. Raises ``TrustError`` for a key that
+    cannot be used, and ``ProgramFileError`` or ``StorageError`` for the file.
     """
     key = signing.load_private(read_key_file(private_key), passphrase.encode() if passphrase else None)
     opened = open_file(path, max_bytes=limits.file_bytes)
@@ -36,6 +38,9 @@ def sign_file(
         raise placed(error, path) from error
     signed = signing.sign_header(header, key)
     atomic_write(path, [signed.encode(), payload], mode=opened.state.st_mode & 0o777)
+    judge = trust or Trust()
+    if judge.is_own(header.digest):
+        judge.note_own(signed.digest)
     return signing.key_id(key.public_key())
 
 

@@ -93,7 +93,7 @@ def encode_table(content: ProgramContent, *, base: int = 0) -> EncodedTable:
     pad = -at % TABLE_ALIGNMENT
     pieces.append(bytes(pad))
     header = _HEADER.pack(MAGIC, VERSION, kernel_count, content.nbytes, _fits(at + pad))
-    index_sha256 = hashlib.sha256(header + head + sections + kernels).digest()
+    index_sha256 = hashlib.sha256(header[len(MAGIC) :] + head + sections + kernels).digest()
     pieces = [header, *pieces, _INDEX.pack(len(content.entries), 0, index_sha256), bytes(sections), bytes(kernels)]
     digest = hashlib.sha256()
     for piece in pieces:
@@ -161,7 +161,7 @@ def decode_index(data: Bytes, *, base: int = 0, verify: bool = True, limits: Lim
     if reserved:
         raise index.fail("a reserved field is not zero", "index")
     if verify:  # T5
-        digest = hashlib.sha256(view[: body.at])
+        digest = hashlib.sha256(view[len(MAGIC) : body.at])
         digest.update(view[index.at : index.end])
         if not hmac.compare_digest(digest.digest(), index_sha256):
             raise IntegrityError("the index's hash does not hold", offset=base + table_at, field="index hash")

@@ -48,6 +48,8 @@ class UpstreamFile:
 def recognise(data: Bytes) -> Generation | None:
     """The generation these bytes have by their beginning, or None (U1). Nothing is verified yet."""
     head = bytes(data[:12])
+    if len(data) < CRC_BYTES:
+        return None
     if len(data) == CRC_BYTES:
         return "current" if head == bytes(4) else None
     if len(head) >= 8 and not any(head[3:8]):  # an old count: fewer than 2²⁴ entries

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from mace.device import DeviceIdentity
+from mace.errors import StorageWarning
+from mace.files.atomic import TEMPORARY_SUFFIX
+from mace.program.content import Entry, ProgramContent
+from mace.program.files import DEFAULT_NAME
+from mace.program.reasons import Look, Reason
+from mace.program.store import ProgramStore, within
+from mace.program.store_admin import clear, collect, stored_files
+from mace.program.trust import Trust
+
+
+def plan(key: str, size: int = 10) -> ProgramContent:
+    return ProgramContent((Entry.make("plan", key, bytes(size)),))
+
+
+def loaded(store: ProgramStore) -> ProgramContent:
+    found = store.load()
+    return found.file.content if found else ProgramContent()
+
+
+def test_saved_content_is_loaded(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
+    """What was saved is there at the next start, and a save says where, how many and how much."""
+    store = ProgramStore(tmp_path / "store", trust=trust)
+    outcome = store.save(content)
+    assert outcome.reason is Reason.SAVED
+    assert outcome.saved is not None
+    assert (outcome.saved.path, outcome.saved.entries) == (tmp_path / "store" / DEFAULT_NAME, 3)
+    assert outcome.saved.bytes == store.path.stat().st_size
+    assert loaded(store) == content
+
+
+def test_saves_merge(tmp_path: Path, trust: Trust) -> None:
+    """Two models keep what is theirs; the newer of two equal keys wins; nothing new writes nothing."""
+    store = ProgramStore(tmp_path, trust=trust)
+    store.save(plan("a"))
+    store.save(plan("b"))
+    store.save(plan("a", 20))
+    assert [(e.key, e.nbytes) for e in loaded(store).entries] == [("a", 20), ("b", 10)]
+    assert store.save(plan("b")).reason is Reason.UNCHANGED
+
+
+def test_groups_have_files_of_their_own(tmp_path: Path, trust: Trust) -> None:
+    """A group's file lies in a folder of its name; a name with a path in it is refused."""
+    ProgramStore(tmp_path, group="model", trust=trust).save(plan("a"))
+    assert (tmp_path / "model" / DEFAULT_NAME).exists()
+    with pytest.raises(ValueError, match="plain name"):
+        ProgramStore(tmp_path, group="../elsewhere")
+
+
+def test_a_warm_start_hashes_nothing(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
+    """The file just written is known to be right, and stays so until it changes."""
+    store = ProgramStore(tmp_path, trust=trust)
+    store.save(content)
+    found = store.load()
+    assert found is not None
+    assert found.verified_before
+
+
+def test_a_change_is_hashed_again(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
+    """One bit changed in place, size and name the same, is found at the next start."""
+    store = ProgramStore(tmp_path, trust=trust)
+    store.save(content)
+    with store.path.open("r+b") as file:
+        file.seek(-50, os.SEEK_END)
+        byte = file.read(1)[0]
+        file.seek(-50, os.SEEK_END)
+        file.write(bytes([byte ^ 1]))
+    looks: list[Look] = []
+    assert store.load(looks.append) is None
+    assert looks[0].reason is Reason.DAMAGED
+
+
+def test_damage_is_set_aside_and_the_rest_is_kept(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
+    """Of a file with one damaged section, the others are taken over; the file is renamed, not lost."""
+    store = ProgramStore(tmp_path, trust=trust)
+    store.save(content)
+    data = bytearray(store.path.read_bytes())
+    data[data.index(b"\x7fELF") + 8] ^= 1
+    store.path.write_bytes(data)
+    store.save(plan("new"))
+    assert sorted(e.key for e in loaded(store).entries) == sorted(["bb" * 32, "new", "plan-1"])
+    aside = list(tmp_path.glob(f"{DEFAULT_NAME}.corrupt-*"))
+    assert [p.read_bytes() for p in aside] == [bytes(data)]
+
+
+def test_rubbish_is_set_aside(tmp_path: Path, trust: Trust) -> None:
+    """A file that is no program at all does not stop a save."""
+    store = ProgramStore(tmp_path, trust=trust)
+    store.path.write_bytes(b"rubbish" * 100)
+    store.save(plan("a"))
+    assert [e.key for e in loaded(store).entries] == ["a"]
+
+
+def test_only_a_few_damaged_files_are_kept(tmp_path: Path, trust: Trust) -> None:
+    """Files set aside do not pile up."""
+    store = ProgramStore(tmp_path, trust=trust)
+    for n in range(6):
+        store.path.write_bytes(b"rubbish")
+        store.save(plan(str(n)))
+    assert len(list(tmp_path.glob("*.corrupt-*"))) == 3
+
+
+def test_a_store_that_cannot_be_made_is_a_warning(tmp_path: Path, trust: Trust) -> None:
+    """Where no folder can be, the save says so and nothing is raised."""
+    (tmp_path / "file").write_text("in the way")
+    store = ProgramStore(tmp_path / "file" / "store", trust=trust)
+    with pytest.warns(StorageWarning, match="inference goes on"):
+        outcome = store.save(plan("a"))
+    assert (outcome.reason, outcome.saved) == (Reason.NOT_SAVED, None)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_store_is_a_warning(tmp_path: Path, trust: Trust) -> None:
+    """A folder without write permission is read, and not written."""
+    store = ProgramStore(tmp_path / "store", trust=trust)
+    store.save(plan("a"))
+    store.folder.chmod(0o500)
+    with pytest.warns(StorageWarning):
+        store.save(plan("b"))
+    store.folder.chmod(0o700)
+    assert [e.key for e in loaded(store).entries] == ["a"]
+
+
+def test_a_busy_lock_is_waited_for_shortly(tmp_path: Path, trust: Trust) -> None:
+    """While another process writes, a save gives up after its limit."""
+    from filelock import FileLock
+
+    store = ProgramStore(tmp_path, trust=trust, lock_seconds=0.2)
+    began = time.monotonic()
+    with FileLock(f"{store.path}.lock"), pytest.warns(StorageWarning, match="another process"):
+        assert store.save(plan("a")).reason is Reason.LOCK_BUSY
+    assert time.monotonic() - began < 5
+    assert not store.path.exists()
+
+
+def test_the_least_recently_used_make_room(tmp_path: Path, trust: Trust) -> None:
+    """Beyond its size, a file loses the entries used longest ago."""
+    content = ProgramContent(tuple(Entry.make("plan", k, bytes(100)) for k in "abc"))
+    used = {e.id: n for n, e in enumerate(content.entries)}
+    assert [e.key for e in within(content, 250, used).entries] == ["b", "c"]
+    store = ProgramStore(tmp_path, trust=trust, max_bytes=250)
+    store.save(plan("a", 100))
+    store.save(plan("b", 100))
+    store.save(plan("c", 100), used=frozenset({("plan", "a", "")}))
+    assert "c" in [e.key for e in loaded(store).entries]
+    assert loaded(store).nbytes <= 250
+
+
+def test_collect_and_clear(tmp_path: Path, trust: Trust) -> None:
+    """Leftovers and files set aside go first, then the files used longest ago; other files stay."""
+    root = tmp_path / "store"
+    for n, group in enumerate(["old", "new"]):
+        store = ProgramStore(root, group=group, trust=trust)
+        store.save(plan("a", 10_000))
+        os.utime(f"{store.path}.used.json", (n * 1000, n * 1000))
+    leftover = root / "old" / f".{DEFAULT_NAME}.1-x{TEMPORARY_SUFFIX}"
+    leftover.write_bytes(b"x")
+    os.utime(leftover, (0, 0))
+    (root / "mine.txt").write_text("stays")
+    assert [f.path.parent.name for f in stored_files(root)] == ["new", "old"]
+    removed = collect(root, max_bytes=15_000)
+    assert leftover in removed.paths
+    assert [f.path.parent.name for f in stored_files(root)] == ["new"]
+    clear(root)
+    assert [p.name for p in root.rglob("*") if p.is_file()] == ["mine.txt"]
+
+
+def test_a_store_for_each_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a folder, the environment and then the user's cache decide."""
+    monkeypatch.setenv("MACE_STORAGE", str(tmp_path / "here"))
+    assert ProgramStore().folder == tmp_path / "here"
+    monkeypatch.delenv("MACE_STORAGE")
+    monkeypatch.setenv("MACE_INTERNAL_STORAGE_PATH", str(tmp_path / "there"))
+    assert ProgramStore().folder == tmp_path / "there"
+
+
+def test_an_encrypted_store(tmp_path: Path, content: ProgramContent, identity: DeviceIdentity, trust: Trust) -> None:
+    """A store with a secret keeps nothing in plain text, and opens only with it."""
+    from mace.program.encrypt import Secret
+
+    store = ProgramStore(tmp_path, trust=trust, secret=Secret.raw(bytes(32)))
+    store.save(content)
+    assert b"\x7fELF" not in store.path.read_bytes()
+    assert loaded(store) == content
+    looks: list[Look] = []
+    assert ProgramStore(tmp_path, trust=trust).load(looks.append) is None
+    assert looks[0].reason is Reason.LOCKED_UP
