@@ -106,6 +106,7 @@ def measure_network(
 ) -> dict[str, dict[str, float]]:
     """Medians per runtime. One more round than asked for is run: the first warms every cache and is thrown away."""
     import onnx
+
     from networks import build  # beside this script; the measured processes have no use for either
 
     proto, model = build(network), folder / f"{network}.onnx"

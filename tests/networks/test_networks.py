@@ -11,7 +11,7 @@ import mace
 from bench.networks import NAMES, build
 from tests.networks.helpers import error_of_range, expose_intermediates, onnxruntime_results, standard_normal_input
 
-QUICK = {"mobilenet_v2", "tiny_vit", "light_squeezenet"}
+QUICK = {"tiny_vit", "light_squeezenet"}
 OUTPUT_LIMIT = 2e-5
 """Largest error of an output, as a share of its range."""
 INNER_LIMIT = 1e-4
