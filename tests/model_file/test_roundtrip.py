@@ -72,11 +72,8 @@ def _arrays(draw: st.DrawFn) -> np.ndarray:
     dtype = np.dtype(draw(st.sampled_from(_dtypes)))
     shape = draw(_shapes)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    return (
-        rng.integers(0, 2, shape).astype(dtype)
-        if dtype == np.bool_
-        else (rng.standard_normal(shape) * 50).astype(dtype)
-    )
+    values = rng.integers(0, 2, shape) if dtype == np.bool_ else rng.standard_normal(shape) * 50
+    return np.asarray(values).astype(dtype)
 
 
 _attrs = st.one_of(
