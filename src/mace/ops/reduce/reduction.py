@@ -18,7 +18,7 @@ _MAX_RUN = 128
 _ADD, _MULTIPLY = "((a) + (b))", "((a) * (b))"
 _LARGER = "((((b) > (a)) | ((b) != (b))) ? (b) : (a))"
 _SMALLER = "((((b) < (a)) | ((b) != (b))) ? (b) : (a))"
-_SQUARE = "((v) * (v))"
+_SQUARE, _MAGNITUDE = "((v) * (v))", "((v) < 0 ? -(v) : (v))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ REDUCTIONS: dict[str, Reduction] = {
     "ReduceMax": Reduction(_LARGER, neutral="low"),
     "ReduceMin": Reduction(_SMALLER, neutral="high"),
     "ReduceProd": Reduction(_MULTIPLY, neutral=1),
-    "ReduceL1": Reduction(map="((v) < 0 ? -(v) : (v))"),
+    "ReduceL1": Reduction(map=_MAGNITUDE),
     "ReduceL2": Reduction(map=_SQUARE, finish="sqrt(a)", real=True),
     "ReduceSumSquare": Reduction(map=_SQUARE),
     "ReduceLogSum": Reduction(finish="log(a)", real=True),
@@ -61,17 +61,15 @@ class _Problem:
     count: int
     """Elements that each result is made of."""
 
-    def defines(self, lanes: int) -> dict[str, Define]:
+    def defines(self) -> dict[str, Define]:
         """Macros that all three templates share."""
-        zero = scalar_literal(self.base, 0)
-        number = f"({vector_type(self.base, lanes)})({zero})"
-        magnitude = "fabs(v)" if self.base in ("float", "double") else self.what.map.replace("< 0", f"< {number}")
+        real = self.base in ("float", "double")
         return {
             "X_T": self.source.opencl or "",
             "Y_T": self.out.opencl or "",
             "INIT": f"({self.base})({self.neutral()})",
             "JOIN(a, b)": self.what.join,
-            "MAP(v)": magnitude if "< 0" in self.what.map else self.what.map,
+            "MAP(v)": self.what.map.replace(_MAGNITUDE, "fabs(v)") if real else self.what.map,
             "FINISH(a)": self.what.finish.replace("COUNT_REDUCED", scalar_literal(self.base, self.count)),
         }
 
@@ -124,7 +122,7 @@ def _rows(node: Node, ctx: LowerContext, problem: _Problem) -> KernelCall:
     base, lanes = problem.base, work.lanes
     on_cpu = ctx.device.kind == "cpu"
     defines: dict[str, Define] = {
-        **problem.defines(lanes),
+        **problem.defines(),
         "VEC": lanes,
         "WG": work.group,
         "ROWS": work.rows,
@@ -150,7 +148,7 @@ def _blocked(node: Node, ctx: LowerContext, problem: _Problem) -> KernelCall:
     base = problem.base
     lanes = ", ".join(f"r.s{lane:x}" for lane in range(block))
     defines: dict[str, Define] = {
-        **problem.defines(block),
+        **problem.defines(),
         "C": dims[1],
         "BLOCK": block,
         "LENGTH": problem.count,
@@ -173,7 +171,7 @@ def _general(node: Node, ctx: LowerContext, problem: _Problem, groups: tuple[Gro
     base = problem.base
     outer, inmost, walk = _loops(reduced)
     defines: dict[str, Define] = {
-        **problem.defines(lanes),
+        **problem.defines(),
         "VEC": lanes,
         "INNER": inner,
         "ACC": vector_type(base, lanes),
