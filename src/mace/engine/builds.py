@@ -85,6 +85,8 @@ class Builder:
         return [self._loaded[unit] for unit in plan.units]
 
     def _compile(self, jobs: list[CompileJob]) -> list[Done] | None:
+        if not self._settings.isolate:
+            return self._compile_here(jobs)
         from mace.opencl.pool import compile_all
 
         finished = 0
@@ -109,6 +111,12 @@ class Builder:
                 self.device = narrower
                 return None
         return done
+
+    def _compile_here(self, jobs: list[CompileJob]) -> list[Done]:
+        from mace.opencl.workshop import Workshop
+
+        workshop = Workshop(self._context)
+        return [workshop.do(job) for job in jobs]
 
     def _adopt(self, plan: Plan, number: int, binary: bytes) -> None:
         """Load what a worker has compiled, and keep it."""

@@ -9,81 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping
-from typing import Any, BinaryIO, cast
-
-import numpy as np
+from typing import Any, BinaryIO
 
 from mace.errors import DeviceError
-from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.device import Device
 from mace.opencl.drivers import Driver
 from mace.opencl.frames import ConversationError, receive, send
-from mace.opencl.jobs import BufferArgument, LocalArgument, Trial, refusal_to_json, trials_from_json
-from mace.opencl.kernel import Argument, LocalMemory, Program
-
-
-class _Workshop:
-    """The opened device and memory that is used again from trial to trial."""
-
-    def __init__(self, context: Context, answers: BinaryIO) -> None:
-        self.context = context
-        self.answers = answers
-        self._memory: dict[int, Buffer] = {}
-
-    def do(self, header: Mapping[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        """One job: build, create every kernel, run each once, and for a compilation fetch the binary."""
-        trials = trials_from_json(header["trials"])
-        compiling = header["action"] == "compile"
-        began = time.perf_counter()
-        self._stage("compiling the program" if compiling else "loading the binary")
-        if compiling:
-            program = self.context.build_from_source(payload.decode(), header["options"])
-        else:
-            program = self.context.build_from_binary(payload, header["options"])
-        built = time.perf_counter()
-        for name in {trial.kernel: None for trial in trials} or program.kernel_names:
-            self._stage(f"creating kernel {name}")
-            program.kernel(name)
-        created = time.perf_counter()
-        for trial in trials:
-            self._stage(f"running kernel {trial.kernel}")
-            self._run(program, trial)
-        ran = time.perf_counter()
-        binary = b""
-        if compiling:
-            self._stage("reading the binary")
-            binary = program.binary()
-        seconds = {"build": built - began, "create": created - built, "run": ran - created}
-        return {"ok": True, "log": program.log, "seconds": seconds}, binary
-
-    def _run(self, program: Program, trial: Trial) -> None:
-        arguments: list[Argument] = []
-        for index, argument in enumerate(trial.arguments):
-            match argument:
-                case BufferArgument(nbytes):
-                    arguments.append(self._zeros(index, nbytes))
-                case LocalArgument(nbytes):
-                    arguments.append(LocalMemory(nbytes))
-                case _:
-                    arguments.append(cast("np.generic", argument.dtype.numpy.type(argument.value)))
-        launch = program.launch(trial.kernel, arguments, trial.global_size, trial.local_size)
-        self.context.run([launch])
-        self.context.finish()
-
-    def _zeros(self, index: int, nbytes: int) -> Buffer:
-        """Zeroed memory for the argument at this place of a kernel; never shared between arguments of one launch."""
-        buffer = self._memory.get(index)
-        if buffer is None or buffer.nbytes < nbytes:
-            buffer = self._memory[index] = self.context.allocate(nbytes)
-        self.context.fill_zero(buffer)
-        return buffer
-
-    def _stage(self, what: str) -> None:
-        send(self.answers, {"stage": what})
+from mace.opencl.jobs import CompileJob, Job, ProofJob, refusal_to_json, trials_from_json
+from mace.opencl.workshop import Workshop
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -95,14 +31,23 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         send(answers, {"ok": False, **refusal_to_json(error)})
         return
     send(answers, {"ok": True})
-    workshop = _Workshop(context, answers)
+    workshop = Workshop(context, lambda stage: send(answers, {"stage": stage}))
     while True:
         header, payload = receive(requests)
         try:
-            answer, binary = workshop.do(header, payload)
+            done = workshop.do(_job(header, payload))
+            seconds = {"build": done.build_seconds, "create": done.create_seconds, "run": done.run_seconds}
+            answer, binary = {"ok": True, "log": done.log, "seconds": seconds}, done.binary
         except DeviceError as error:
             answer, binary = {"ok": False, **refusal_to_json(error)}, b""
         send(answers, answer, binary)
+
+
+def _job(header: Mapping[str, Any], payload: bytes) -> Job:
+    trials = trials_from_json(header["trials"])
+    if header["action"] == "compile":
+        return CompileJob(payload.decode(), header["options"], trials)
+    return ProofJob(payload, header["options"], trials)
 
 
 def _device(hello: Mapping[str, Any]) -> Device:
