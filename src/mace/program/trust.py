@@ -2,7 +2,7 @@
 
 Three policies: ``own`` (the default) takes what mace wrote for this user on this machine, and what a trusted key
 signed; ``signed`` takes only what a trusted key signed; ``any`` is the explicit opt-in. Why a file counts as own is
-written in docs/adr/own-files.md.
+written in docs/adr/0007-own-files.md.
 """
 
 from __future__ import annotations
