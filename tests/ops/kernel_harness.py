@@ -23,6 +23,8 @@ from mace.plan.source import Instance, instance_of, program_text
 from mace.tensor import Array, DType, TensorType
 
 BUILD_OPTIONS = "-cl-std=CL1.2 -cl-mad-enable"
+SIMULATOR_OPTIONS = "-cl-std=CL1.2 -cl-opt-disable"
+"""For oclgrind, whose checker of uninitialised values stops at an instruction that the optimiser makes of divisions."""
 PLATFORMS = {"intel": "Intel", "pocl": "Portable Computing", "oclgrind": "Oclgrind"}
 
 
@@ -63,7 +65,8 @@ def _queue(name: str) -> cl.CommandQueue:
 @cache
 def _kernel(name: str, instance: Instance) -> cl.Kernel:
     program = cl.Program(_context(name), program_text([instance]))
-    return cl.Kernel(program.build(BUILD_OPTIONS.split()), instance.name)
+    options = SIMULATOR_OPTIONS if name == "oclgrind" else BUILD_OPTIONS
+    return cl.Kernel(program.build(options.split()), instance.name)
 
 
 @dataclass
