@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from mace.engine.executor import Executor
 from mace.engine.feeds import check_feeds
 from mace.engine.preparation import Preparation
 from mace.engine.settings import EngineSettings
@@ -140,6 +141,10 @@ class MaceEngine:
         program = Path(path).with_suffix(".bin")
         self.save_compiled_program(program)
         return program
+
+    def executors(self) -> list[Executor]:
+        """The plans prepared so far, ready to run: for profiling, tuning and inspection."""
+        return self._stage.executors()
 
     # ---- the rest ---------------------------------------------------------------------------------------------------
     def close(self) -> None:
