@@ -1,0 +1,79 @@
+"""Every case that onnx generates for its operators is imported, optimised and computed on the host."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from mace.convert import convert
+from mace.graph.check import check_graph
+from mace.reference.interpreter import run_graph
+from onnx import numpy_helper
+from onnx.backend.test.loader import load_model_tests
+
+_SAMPLE = 25
+"""One case in so many is tried in every run."""
+
+
+@cache
+def _cases() -> tuple[Any, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tuple(sorted(load_model_tests(kind="node"), key=lambda c: c.name))
+
+
+def _array(value: Any) -> Any:
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
+
+
+def _assert_equal(expected: Any, found: Any) -> None:
+    if expected is None or found is None:
+        assert expected is None
+        assert found is None
+    elif isinstance(expected, list):
+        assert len(expected) == len(found)
+        for e, f in zip(expected, found, strict=True):
+            _assert_equal(e, f)
+    else:
+        expected, found = np.asarray(expected), np.asarray(found)
+        assert expected.shape == found.shape
+        if expected.dtype.kind in "OUS":
+            assert (expected.astype(str) == found.astype(str)).all()
+            return
+        assert expected.dtype == found.dtype
+        wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+        loose = expected.dtype.itemsize <= 2 and expected.dtype.kind not in "iub"
+        np.testing.assert_allclose(found.astype(wide), expected.astype(wide), rtol=1e-3, atol=2e-2 if loose else 1e-5)
+
+
+def _run(case: Any) -> None:
+    graph = convert(case.model).graph
+    check_graph(graph)
+    if "bernoulli" in case.name:
+        return  # draws random numbers
+    inputs, outputs = case.data_sets[0]
+    feeds = {p.name: _array(v) for p, v in zip(case.model.graph.input, inputs, strict=False)}
+    for expected, found in zip(outputs, run_graph(graph, feeds), strict=True):
+        _assert_equal(_array(expected), found)
+
+
+def test_a_sample_of_cases() -> None:
+    """A sample is imported and computes what onnx expects."""
+    for case in _cases()[::_SAMPLE]:
+        _run(case)
+
+
+@pytest.mark.slow
+def test_all_cases() -> None:
+    """All are imported and compute what onnx expects."""
+    wrong = []
+    for case in _cases():
+        try:
+            _run(case)
+        except Exception as error:  # noqa: PERF203
+            wrong.append(f"{case.name}: {error}")
+    assert not wrong
