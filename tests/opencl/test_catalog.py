@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from mace.opencl import catalog
-from mace.opencl.catalog import Probed, limit_vectors, probe, probe_all
+from mace.opencl.catalog import limit_vectors, probe_all
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.drivers import Driver
+from mace.opencl.probing import Fault, Probed, probe
 
 BROKEN = {
     "aborts": "#include <stdlib.h>\n__attribute__((constructor)) static void start(void) { abort(); }",
@@ -73,7 +74,7 @@ class Counter:
 
 @pytest.fixture
 def counter(monkeypatch: pytest.MonkeyPatch, make_info: Callable[..., DeviceInfo]) -> Counter:
-    stand_in = Counter(Probed(Driver("", ""), "ok", "", ((make_info(),),), time.time()))
+    stand_in = Counter(Probed(Driver("", ""), "ok", "", ((make_info(),),), probed_at=time.time()))
     monkeypatch.setattr(catalog, "probe", stand_in)
     return stand_in
 
@@ -161,8 +162,20 @@ def test_a_failure_is_tried_again_after_a_day(counter: Counter, driver: Driver) 
     assert counter.asked == 3
 
 
+def test_a_fault_is_tried_again_after_a_day(counter: Counter, driver: Driver) -> None:
+    """A device that did not work may do so after its owner has mended it."""
+    old = time.time() - 2 * catalog.FAILURE_KEPT_SECONDS
+    counter.answer = replace(counter.answer, faults=(Fault(0, 0, "does not compile"),))
+    assert probe_all([driver])[0].fault_of(0, 0) == "does not compile"
+    assert probe_all([driver])[0].fault_of(0, 1) == ""
+    counter.answer = replace(counter.answer, probed_at=old)
+    probe_all([driver], refresh=True)
+    probe_all([driver])
+    assert counter.asked == 3
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"format": 1}', '{"format": 0, "drivers": {}}', '{"format": 1, "drivers": [1]}', "null"]
+    "text", ["", "{", "[]", '{"format": 1}', '{"format": 0, "drivers": {}}', '{"format": 2, "drivers": [1]}', "null"]
 )
 def test_a_damaged_record_is_no_record(counter: Counter, driver: Driver, cache: Path, text: str) -> None:
     """A file that is cut, foreign or of another format is replaced, never an error."""
@@ -197,6 +210,6 @@ def test_a_vector_limit_is_remembered_until_the_driver_changes(counter: Counter,
     limit_vectors(driver, 16)
     assert probe_all([driver])[0].vector_limit == 8
     limit_vectors(driver, 4)
-    assert probe_all([driver])[0].vector_limit == 4
+    assert probe_all([driver], refresh=True)[0].vector_limit == 4
     Path(driver.library).write_bytes(b"updated")
     assert probe_all([driver])[0].vector_limit == 0

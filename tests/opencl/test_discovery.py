@@ -8,10 +8,10 @@ import pytest
 
 from mace.errors import NoDeviceError
 from mace.opencl import Device, discovery, find_devices, select_device
-from mace.opencl.catalog import Probed
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.discovery import choose_device, devices_of
 from mace.opencl.drivers import Driver
+from mace.opencl.probing import Fault, Probed
 
 
 @pytest.fixture
@@ -64,6 +64,16 @@ def test_without_a_gpu_auto_is_a_real_processor(machine: list[Device]) -> None:
     assert choose_device("auto", [d for d in machine if d.traits.kind != "gpu"]).name == "AMD EPYC"
     with pytest.raises(NoDeviceError, match="'gpu'"):
         choose_device("gpu", [d for d in machine if d.traits.kind != "gpu"])
+
+
+def test_a_device_that_does_not_work_comes_last(make_info: Callable[..., DeviceInfo]) -> None:
+    """A GPU whose compiler fails does not keep auto from the processor; asked for by name, it is given."""
+    gpu, cpu = make_info(name="Broken GPU", type=4), make_info(name="Sound CPU")
+    fault = Fault(0, 0, "does not compile: no libclc")
+    devices = devices_of([Probed(Driver("libone.so", ""), "ok", "", ((gpu, cpu),), (fault,))])
+    assert choose_device("auto", devices).name == "Sound CPU"
+    assert choose_device("gpu", devices).fault == "does not compile: no libclc"
+    assert [d.fault == "" for d in devices] == [False, True]
 
 
 def test_the_environment_says_what_auto_means(machine: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:

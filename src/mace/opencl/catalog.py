@@ -11,81 +11,44 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mace.errors import MaceError
 from mace.files.atomic import atomic_write
 from mace.files.folders import cache_folder
-from mace.opencl.child import STDERR_TAIL, can_start, child_environment, kill, python_command, signal_name, start
-from mace.opencl.describe import DeviceInfo
 from mace.opencl.drivers import Driver
 from mace.opencl.host import cpu_summary, device_nodes
+from mace.opencl.probing import Probed, probe
 
-FORMAT = 1
+FORMAT = 2
 MAX_FILE_BYTES = 4 << 20
-PROBE_SECONDS = 30.0
-"""How long a driver may take to say what it has."""
 FAILURE_KEPT_SECONDS = 24 * 3600.0
-"""A driver that failed is tried again after this time."""
+"""A driver that failed, or that has a device that does not work, is tried again after this time."""
 DRIVER_SETTINGS = (
     *("CL_", "CUDA_VISIBLE", "GALLIUM_", "GPU_", "HIP_", "HSA_", "LD_", "LIBGL_", "LP_"),
     *("MESA_", "OCL", "POCL_", "ROCR_", "RUSTICL_", "VK_", "ZE_"),
 )
-"""Beginnings of environment variables that change what drivers offer."""
-
-Status = Literal["ok", "failed", "crashed", "hung"]
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """What became of asking one driver: its devices per platform, or why there are none."""
-
-    driver: Driver
-    status: Status
-    reason: str = ""
-    platforms: tuple[tuple[DeviceInfo, ...], ...] = ()
-    probed_at: float = 0.0
-    vector_limit: int = 0
-    """Widest vector, in float32 lanes, that the driver's compiler was seen to survive; 0 when none has failed."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "reason": self.reason,
-            "platforms": [[info.to_json() for info in platform] for platform in self.platforms],
-            "probed_at": self.probed_at,
-            "vector_limit": self.vector_limit,
-        }
-
-    @classmethod
-    def from_json(cls, driver: Driver, data: Mapping[str, Any]) -> Probed:
-        """Raises ``ValueError``, ``TypeError`` or ``KeyError`` when the record is not one of ours."""
-        status = data["status"]
-        if status not in ("ok", "failed", "crashed", "hung"):
-            raise ValueError(f"unknown status {status!r}")
-        platforms = tuple(tuple(DeviceInfo.from_json(info) for info in platform) for platform in data["platforms"])
-        limit = int(data.get("vector_limit", 0))
-        return cls(driver, status, str(data["reason"]), platforms, float(data["probed_at"]), limit)
+"""Beginnings of environment variables that change what drivers offer; where they keep caches does not count."""
 
 
 def probe_all(drivers: Iterable[Driver], *, refresh: bool = False) -> tuple[Probed, ...]:
     """What each driver offers, from the kept records where they still hold, in the drivers' order."""
     drivers = tuple(drivers)
-    records = {} if refresh else _read()
-    now = time.time()
+    records = _read()
     keys = {driver: key_of(driver) for driver in drivers}
-    known = {d: p for d in drivers if (p := _recall(d, records.get(keys[d]), now)) is not None}
-    missing = [d for d in drivers if d not in known]
+    kept = {driver: _recall(driver, records.get(keys[driver])) for driver in drivers}
+    known = {driver: found for driver, found in kept.items() if found is not None and not refresh}
+    missing = [driver for driver in drivers if driver not in known]
     if missing:
-        known.update(zip(missing, probe(missing), strict=True))
-        _write({keys[d]: known[d].to_json() for d in drivers if d.library})
-    return tuple(known[d] for d in drivers)
+        for driver, found in zip(missing, probe(missing), strict=True):
+            before = kept[driver]
+            known[driver] = replace(found, vector_limit=before.vector_limit) if before else found
+        _write({keys[driver]: known[driver].to_json() for driver in missing if driver.library})
+    return tuple(known[driver] for driver in drivers)
 
 
 def limit_vectors(driver: Driver, vector_width: int) -> None:
@@ -105,63 +68,21 @@ def forget() -> None:
 
 def key_of(driver: Driver) -> str:
     """Name of a driver's record: changes with anything that may change what the driver offers."""
-    settings = sorted((k, v) for k, v in os.environ.items() if k.startswith(DRIVER_SETTINGS))
+    settings = sorted((k, v) for k, v in os.environ.items() if k.startswith(DRIVER_SETTINGS) and "CACHE" not in k)
     facts = [FORMAT, driver.library, driver.stamp(), settings, cpu_summary(), device_nodes()]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def probe(drivers: Iterable[Driver], *, seconds: float = PROBE_SECONDS) -> list[Probed]:
-    """Ask several drivers at once, each in a child process of its own."""
-    children = [_Child(driver) for driver in drivers]
-    deadline = time.monotonic() + seconds
-    return [child.result(max(0.0, deadline - time.monotonic()), seconds) for child in children]
-
-
-class _Child:
-    """One probing process."""
-
-    def __init__(self, driver: Driver) -> None:
-        self.driver = driver
-        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  (read after the child's end)
-        environment = child_environment()
-        command = python_command("mace.opencl.probe", driver.library)
-        self.process = start(command, environment, self.stderr) if can_start() else None
-
-    def result(self, seconds: float, limit: float) -> Probed:
-        if self.process is None:
-            return self._failed("failed", "no child process can be started to try it in")
-        try:
-            output, _ = self.process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            kill(self.process)
-            return self._failed("hung", f"no answer within {limit:g} s")
-        if name := signal_name(self.process.returncode):
-            return self._failed("crashed", f"ended by {name}{self._last_words()}")
-        try:
-            report = json.loads(output)
-            if error := report.get("error"):
-                return self._failed("failed", str(error))
-            return Probed.from_json(self.driver, {**report, "status": "ok", "reason": "", "probed_at": time.time()})
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return self._failed("crashed", f"ended with exit code {self.process.returncode}{self._last_words()}")
-
-    def _failed(self, status: Status, reason: str) -> Probed:
-        return Probed(self.driver, status, reason, (), time.time())
-
-    def _last_words(self) -> str:
-        self.stderr.seek(0)
-        text = self.stderr.read().decode(errors="replace").strip()[-STDERR_TAIL:]
-        return f": {text.splitlines()[-1].strip()}" if text else ""
-
-
-def _recall(driver: Driver, record: Any, now: float) -> Probed | None:
+def _recall(driver: Driver, record: Any) -> Probed | None:
+    """The kept answer, if it is one and still counts."""
     if not driver.library or record is None:
         return None
     try:
         probed = Probed.from_json(driver, record)
     except (ValueError, TypeError, KeyError):
         return None
-    fresh = probed.status == "ok" or 0 <= now - probed.probed_at < FAILURE_KEPT_SECONDS
+    well = probed.status == "ok" and not probed.faults
+    fresh = well or 0 <= time.time() - probed.probed_at < FAILURE_KEPT_SECONDS
     return probed if fresh else None
 
 

@@ -28,6 +28,7 @@ class Device:
         device_index: int,
         *,
         number: int,
+        fault: str = "",
         vector_limit: int = 0,
     ) -> None:
         self.info = info
@@ -38,6 +39,8 @@ class Device:
         """Place of it among its platform's devices."""
         self.number = number
         """Place in ``find_devices()``, as ``mace devices`` prints it."""
+        self.fault = fault
+        """Why it was seen not to work; empty as far as is known it does."""
         self._vector_limit = vector_limit
 
     @cached_property
@@ -94,6 +97,7 @@ class Device:
             self.platform_index,
             self.device_index,
             number=self.number,
+            fault=self.fault,
             vector_limit=vector_width,
         )
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable
 
 from mace.errors import NoDeviceError
-from mace.opencl.catalog import Probed, probe_all
+from mace.opencl.catalog import probe_all
 from mace.opencl.device import Device
 from mace.opencl.drivers import find_drivers
+from mace.opencl.probing import Probed
 from mace.opencl.traits import is_simulator, is_software_renderer, kind_of
 
 DEVICE_VARIABLE = "MACE_DEVICE"
@@ -80,19 +81,23 @@ def devices_of(probed: Iterable[Probed]) -> list[Device]:
                         platform_index,
                         device_index,
                         number=len(found),
+                        fault=p.fault_of(platform_index, device_index),
                         vector_limit=p.vector_limit,
                     )
                 )
     return found
 
 
-def _reluctance(device: Device) -> tuple[int, int, int]:
-    """Order of preference, smallest first: GPUs, processors, renderers, simulators; among equals the first listed."""
+def _reluctance(device: Device) -> tuple[bool, int, int, int]:
+    """Order of preference, smallest first: GPUs, processors, renderers, simulators; among equals the first listed.
+
+    A device that was seen not to work comes after all others.
+    """
     info = device.info
     kind = _KIND_ORDER[kind_of(info)]
     if is_software_renderer(info) and not is_simulator(info):
         kind = _RENDERER_ORDER
-    return kind, _PLATFORM_ORDER.get(info.platform_name.lower(), 0), device.number
+    return bool(device.fault), kind, _PLATFORM_ORDER.get(info.platform_name.lower(), 0), device.number
 
 
 def _nothing_fits(wanted: str, devices: list[Device]) -> str:

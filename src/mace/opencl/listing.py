@@ -79,6 +79,7 @@ def device_record(device: Device) -> dict[str, Any]:
         "extensions": [e for e in EXTENSIONS_THAT_MATTER if e in info.extensions],
         "family": traits.family,
         "library": device.driver.label,
-        "note": note,
+        "note": device.fault or note,
+        "works": not device.fault,
         "identity": device.identity.digest,
     }

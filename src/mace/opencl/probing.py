@@ -1,0 +1,157 @@
+"""Asking drivers what they have, each in a child process with a time limit (``probe`` is the child's side)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from mace.opencl.child import STDERR_TAIL, can_start, child_environment, kill, python_command, signal_name, start
+from mace.opencl.describe import DeviceInfo
+from mace.opencl.drivers import Driver
+
+PROBE_SECONDS = 60.0
+"""How long a driver may take to say what it has and to run a first kernel on each device."""
+
+Status = Literal["ok", "failed", "crashed", "hung"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A device that is there but does not work, by its place, and the reason."""
+
+    platform: int
+    device: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What became of asking one driver: its devices per platform, or why there are none."""
+
+    driver: Driver
+    status: Status
+    reason: str = ""
+    platforms: tuple[tuple[DeviceInfo, ...], ...] = ()
+    faults: tuple[Fault, ...] = ()
+    probed_at: float = 0.0
+    """Seconds since 1970."""
+    vector_limit: int = 0
+    """Widest vector, in float32 lanes, that the driver's compiler was seen to survive; 0 when none has failed."""
+
+    def fault_of(self, platform: int, device: int) -> str:
+        """Why the device at this place does not work; empty when it does."""
+        return next((f.reason for f in self.faults if (f.platform, f.device) == (platform, device)), "")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "platforms": [[info.to_json() for info in platform] for platform in self.platforms],
+            "faults": [[f.platform, f.device, f.reason] for f in self.faults],
+            "probed_at": self.probed_at,
+            "vector_limit": self.vector_limit,
+        }
+
+    @classmethod
+    def from_json(cls, driver: Driver, data: Mapping[str, Any]) -> Probed:
+        """Raises ``ValueError``, ``TypeError`` or ``KeyError`` when the record is not one of ours."""
+        status = data["status"]
+        if status not in get_args(Status):
+            raise ValueError(f"unknown status {status!r}")
+        return cls(
+            driver,
+            status,
+            reason=str(data["reason"]),
+            platforms=_platforms(data["platforms"]),
+            faults=tuple(Fault(int(i), int(j), str(reason)) for i, j, reason in data["faults"]),
+            probed_at=float(data["probed_at"]),
+            vector_limit=int(data["vector_limit"]),
+        )
+
+
+def probe(drivers: Iterable[Driver], *, seconds: float = PROBE_SECONDS) -> list[Probed]:
+    """Ask several drivers at once; what each one has, or how it failed, in their order. Never raises for what they do."""
+    children = [_Child(driver) for driver in drivers]
+    deadline = time.monotonic() + seconds
+    return [child.result(max(0.0, deadline - time.monotonic()), seconds) for child in children]
+
+
+class _Child:
+    """One probing process."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  (read after the child's end)
+        command = python_command("mace.opencl.probe", driver.library)
+        self.process = start(command, child_environment(), self.stderr) if can_start() else None
+
+    def result(self, seconds: float, limit: float) -> Probed:
+        """Wait for the answer, for so many seconds of the limit that all children share."""
+        if self.process is None:
+            return self._outcome("failed", "no child process can be started to try it in")
+        try:
+            output, _ = self.process.communicate(timeout=seconds)
+            status, reason = self._end(self.process.returncode)
+        except subprocess.TimeoutExpired:
+            kill(self.process)
+            output, _ = self.process.communicate()
+            status, reason = "hung", f"no answer within {limit:g} s"
+        finally:
+            words = self._last_words()
+            self.stderr.close()
+        return self._read(output, status, reason + words)
+
+    def _end(self, returncode: int) -> tuple[Status, str]:
+        """How a process that was not done has ended."""
+        name = signal_name(returncode)
+        return "crashed", f"ended by {name}" if name else f"ended with exit code {returncode}"
+
+    def _read(self, output: bytes, status: Status, reason: str) -> Probed:
+        """Make sense of the child's lines, as far as it got."""
+        platforms: tuple[tuple[DeviceInfo, ...], ...] | None = None
+        faults: list[Fault] = []
+        trying: tuple[int, int] | None = None
+        for line in output.splitlines():
+            try:
+                match json.loads(line):
+                    case {"error": str(why)}:
+                        return self._outcome("failed", why)
+                    case {"platforms": list(found)}:
+                        platforms = _platforms(found)
+                    case {"trying": [int(i), int(j)]}:
+                        trying = i, j
+                    case {"fault": str(why)} if trying is not None:
+                        faults.append(Fault(*trying, why))
+                    case {"done": True}:
+                        trying = None
+            except (ValueError, TypeError):
+                break
+        if platforms is None:
+            return self._outcome(status, reason)
+        if trying is not None:
+            faults.append(Fault(*trying, f"{status} over its first kernel: {reason}"))
+        return self._outcome("ok", "", platforms, tuple(faults))
+
+    def _outcome(
+        self,
+        status: Status,
+        reason: str,
+        platforms: tuple[tuple[DeviceInfo, ...], ...] = (),
+        faults: tuple[Fault, ...] = (),
+    ) -> Probed:
+        return Probed(self.driver, status, reason, platforms, faults, time.time())
+
+    def _last_words(self) -> str:
+        """The last line that the driver printed."""
+        self.stderr.seek(0)
+        text = self.stderr.read().decode(errors="replace").strip()[-STDERR_TAIL:]
+        return f": {text.splitlines()[-1].strip()}" if text else ""
+
+
+def _platforms(data: Any) -> tuple[tuple[DeviceInfo, ...], ...]:
+    return tuple(tuple(DeviceInfo.from_json(info) for info in platform) for platform in data)
