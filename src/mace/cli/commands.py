@@ -15,6 +15,16 @@ COMMANDS = {
     "run": "mace.cli.run",
     "devices": "mace.cli.devices",
     "inspect": "mace.cli.inspect",
+    "check": "mace.cli.check",
+    "explain": "mace.cli.explain",
+    "diff": "mace.cli.diff",
+    "merge": "mace.cli.merge",
+    "convert-program": "mace.cli.convert_program",
+    "extract": "mace.cli.extract",
+    "sign": "mace.cli.sign",
+    "verify": "mace.cli.verify",
+    "keys": "mace.cli.keys",
+    "cache": "mace.cli.cache",
 }
 """Command name → the module that holds it as ``app``, in the order in which the help lists them."""
 

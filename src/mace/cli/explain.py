@@ -1,0 +1,43 @@
+"""Start a model as `mace run` would, and say which program files were looked at, in which order, and why each was
+used or not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mace.cli import output
+from mace.cli.options import DeviceOption, JsonOption, ModelArgument, StorageOption
+from mace.cli.program_options import TrustOption, read_trust
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def explain(
+    model: ModelArgument,
+    programs: Annotated[
+        list[Path] | None, typer.Option("--program", "-p", help="A file of compiled programs; may be given again.")
+    ] = None,
+    device: DeviceOption = "auto",
+    storage: StorageOption = None,
+    trust: TrustOption = "own",
+    as_json: JsonOption = False,
+) -> None:
+    import mace
+    from mace.program.reasons import Look, Reason
+
+    policy, files = read_trust(trust).policy, tuple(programs or ())
+    with mace.load(model, device=device, compiled_program=files, storage=storage, trust=policy) as engine:
+        engine.warm_up()
+        stats = engine.stats.to_json()
+    if as_json:
+        output.emit_json(stats)
+        return
+    output.line("on {}:", stats["device"], style="bold")
+    for number, look in enumerate(stats["looks"], 1):
+        output.line("{}. {}", number, Look(look["where"], Reason(look["reason"]), look["detail"], look["sought"]))
+    output.line("{} program(s) compiled from source", stats["programs_from_source"])

@@ -1,0 +1,118 @@
+"""The commands about program files, end to end on small files that no driver made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mace.cli import main
+from mace.device import DeviceIdentity
+from mace.files.stamps import StampBook
+from mace.program.content import Entry, KernelRecord, ProgramContent
+from mace.program.files import write_program
+from mace.program.opening import open_trusted, save_own
+from mace.program.trust import Trust
+
+Printed = pytest.CaptureFixture[str]
+DEVICE = DeviceIdentity("P", "OpenCL 3.0", "Mali-G78", "OpenCL 3.0", "1", 1, "aarch64", "Linux", "1.0")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder and private state, with an own file and one from elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MACE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("MACE_PASSPHRASE", "open sesame")
+    kernels = [KernelRecord("conv_1", "-O2", "ab" * 32, (8, 4))]
+    program = Entry.make("program", "aa" * 32, b"\x7fELF", device=DEVICE, kernels=kernels)
+    save_own("own.bin", ProgramContent((program, Entry.make("plan", "p", b"{}", device=DEVICE))), Trust())
+    write_program("foreign.bin", ProgramContent((program,)))
+    return tmp_path
+
+
+def said(capsys: Printed, words: list[str], code: int = 0) -> Any:
+    """What a command printed as JSON, once it ended with this code."""
+    capsys.readouterr()
+    assert main([*words, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_inspect(folder: Path, capsys: Printed) -> None:
+    """A person sees the kernels with their work-groups, and whether the file can go."""
+    assert main(["inspect", "own.bin"]) == 0
+    out = capsys.readouterr().out
+    assert "Mali-G78" in out
+    assert "conv_1" in out
+    assert "8x4" in out
+    assert "can be deleted" in out
+
+
+def test_sign_trust_verify_revoke(folder: Path, capsys: Printed) -> None:
+    """The whole life of a key: a file is refused, signed, verified, and refused again."""
+    key = said(capsys, ["keys", "generate", "key.pem"])["id"]
+    assert said(capsys, ["verify", "foreign.bin"], 6)["error"]["type"] == "TrustError"
+    assert said(capsys, ["sign", "foreign.bin", "--key", "key.pem"])["key"] == key
+    assert main(["verify", "foreign.bin"]) == 6
+    said(capsys, ["keys", "trust", "key.pem.pub", "--name", "me", "--days", "3"])
+    assert said(capsys, ["verify", "foreign.bin"])["name"] == "me"
+    assert [k["status"] for k in said(capsys, ["keys", "list"])] == ["trusted"]
+    said(capsys, ["keys", "revoke", "me"])
+    assert main(["verify", "foreign.bin"]) == 6
+    assert "revoked" in capsys.readouterr().err
+
+
+def test_diff(folder: Path, capsys: Printed) -> None:
+    """Equal files end with 0, different ones with 1 and what differs."""
+    assert main(["diff", "own.bin", "own.bin"]) == 0
+    assert said(capsys, ["diff", "foreign.bin", "own.bin"], 1)["added"] == [["plan", "p", DEVICE.digest]]
+
+
+def test_merge_needs_trust(folder: Path, capsys: Printed) -> None:
+    """A merged file is own, so what goes into it must be trusted or opted in."""
+    assert main(["merge", "own.bin", "foreign.bin", "-o", "both.bin"]) == 6
+    assert said(capsys, ["merge", "own.bin", "foreign.bin", "-o", "both.bin", "--trust", "any"])["entries"] == 2
+    assert open_trusted("both.bin", Trust("own", StampBook())).file.content.nbytes == 6
+
+
+def test_convert_and_extract(folder: Path, capsys: Printed) -> None:
+    """A program goes into upstream's layout and comes out byte for byte."""
+    words = ["convert-program", "own.bin", "-o", "upstream.bin", "--to", "upstream", "--mace-version", "v1.1.1"]
+    assert said(capsys, words)["to"] == "upstream"
+    assert said(capsys, ["inspect", "upstream.bin"])["devices"][0]["device_name"] == "Mali-G78"
+    assert said(capsys, ["extract", "upstream.bin", "aaaa", "-o", "kernel.elf"])["kind"] == "program"
+    assert Path("kernel.elf").read_bytes() == b"\x7fELF"
+    assert main(["convert-program", "own.bin", "-o", "x", "--to", "nonsense"]) == 8
+
+
+def test_encrypted(folder: Path, capsys: Printed) -> None:
+    """A file is encrypted with a key file, described from outside, and opened with the key."""
+    Path("key").write_text("00" * 32)
+    said(capsys, ["convert-program", "own.bin", "-o", "secret.bin", "--encrypt-with", "key"])
+    assert said(capsys, ["inspect", "secret.bin"])["encrypted"] is True
+    assert main(["diff", "own.bin", "secret.bin"]) == 6
+    assert main(["diff", "own.bin", "secret.bin", "--key-file", "key"]) == 0
+
+
+def test_cache(folder: Path, capsys: Printed) -> None:
+    """The folder is printed, listed, kept small and emptied."""
+    from mace.program.store import ProgramStore
+
+    where = ["--storage", "programs"]
+    ProgramStore("programs", group="m").save(ProgramContent((Entry.make("plan", "p", bytes(5000)),)))
+    assert said(capsys, ["cache", "path", *where])["path"] == "programs"
+    assert len(said(capsys, ["cache", "list", *where])) == 1
+    assert main(["cache", "list", *where]) == 0
+    assert said(capsys, ["cache", "gc", *where])["paths"] == []
+    assert len(said(capsys, ["cache", "gc", "--max-size", "0", *where])["paths"]) == 2
+    assert said(capsys, ["cache", "clear", *where])["paths"] == []
+
+
+def test_check(folder: Path, capsys: Printed, device_spec: str) -> None:
+    """A file for another device is unsupported, and each component stands beside ours."""
+    report = said(capsys, ["check", "own.bin", "--device", device_spec], 6)
+    assert report["fitness"] == "unsupported"
+    assert {c["name"] for c in report["components"]} == set(DEVICE.to_json())
+    assert main(["check", "own.bin", "--device", device_spec, "--reuse", "nonsense"]) == 8
