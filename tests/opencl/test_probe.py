@@ -77,3 +77,13 @@ def test_a_crash_over_the_first_kernel_costs_one_device(
     assert [len(p) for p in found.platforms] == [1, 2]
     expected = [Fault(1, 0, "does not compile: no libclc"), *([Fault(1, 1, last)] if last else [])]
     assert list(found.faults) == expected
+
+
+def test_without_child_processes_drivers_are_asked_here(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An embedded or frozen interpreter cannot be started again, and still finds its devices."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    found, missing = probing.probe([device.driver, Driver("libno-such-driver.so.9", "test")])
+    assert found.status == "ok"
+    assert device.info in [info for platform in found.platforms for info in platform]
+    assert found.faults == ()
+    assert missing.status == "failed"

@@ -20,8 +20,8 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 
 def can_start() -> bool:
-    """Whether this interpreter can be started again (an embedded one may not know its own program)."""
-    return bool(sys.executable)
+    """Whether this interpreter can be started again: an embedded or frozen one has another program in its place."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
