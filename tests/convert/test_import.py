@@ -8,11 +8,12 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from mace.convert import convert
 from mace.errors import ConvertError, UnsupportedOperatorError
 from mace.reference.interpreter import run_graph
 from mace.tensor import TensorType
-from onnx import TensorProto, helper, numpy_helper
 
 
 def _model(text: str, imports: str = '"" : 21') -> onnx.ModelProto:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
+from onnx.backend.test.loader import load_model_tests
+
 from mace.convert import convert
 from mace.graph.check import check_graph
 from mace.reference.interpreter import run_graph
-from onnx import numpy_helper
-from onnx.backend.test.loader import load_model_tests
 
 _SAMPLE = 25
 """One case in so many is tried in every run."""
@@ -74,6 +75,6 @@ def test_all_cases() -> None:
     for case in _cases():
         try:
             _run(case)
-        except Exception as error:  # noqa: PERF203
+        except Exception as error:
             wrong.append(f"{case.name}: {error}")
     assert not wrong

@@ -8,6 +8,7 @@ import numpy as np
 import onnx.parser
 import onnxruntime as ort
 import pytest
+
 from mace.convert import convert
 from mace.convert.importer import import_model
 from mace.convert.source import open_source
