@@ -111,7 +111,8 @@ def test_schema_functions_are_inlined_unless_known() -> None:
 def test_unknown_operators_are_all_listed() -> None:
     """Every node nobody can run is listed with name, operator, opset and the nearest alternative."""
     model = _model(
-        "g (float[2] x) => (float[2] y) { [first] a = Reluu(x) [second] b = com.vendor.Magic(a) [third] c = com.microsoft.Gelu(b) y = Abs(c) }",
+        """g (float[2] x) => (float[2] y) { [first] a = Reluu(x) [second] b = com.vendor.Magic(a)
+        [third] c = com.microsoft.Gelu(b) y = Abs(c) }""",
         '"" : 21, "com.vendor" : 3, "com.microsoft" : 1',
     )
     with pytest.raises(UnsupportedOperatorError) as caught:

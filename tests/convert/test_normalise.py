@@ -122,7 +122,9 @@ def test_form_keeps_its_meaning(name: str) -> None:
 def test_split_by_attribute_and_evenly() -> None:
     """Split 11 takes sizes as an attribute, or shares the axis evenly."""
     model = _model(
-        "g (float[6,2] x) => (float[p,2] a, float[q,2] b, float[r,2] c, float[s,2] d) { a, b = Split<split=[2,4]>(x) c, d = Split(x) }",
+        """g (float[6,2] x) => (float[p,2] a, float[q,2] b, float[r,2] c, float[s,2] d) {
+            a, b = Split<split=[2,4]>(x) c, d = Split(x)
+        }""",
         11,
         {},
     )
@@ -179,7 +181,9 @@ def test_forms_inside_subgraphs_are_rewritten() -> None:
 def test_form_without_a_newer_one_is_refused() -> None:
     """What cannot be said in the newest opset is an error that names node and reason."""
     model = _model(
-        'g (float[1,1,4,4] x) => (float[a,b,c,d] y) { y = Resize<coordinate_transformation_mode="tf_half_pixel_for_nn", mode="linear">(x, r, s) }',
+        """g (float[1,1,4,4] x) => (float[a,b,c,d] y) {
+            y = Resize<coordinate_transformation_mode="tf_half_pixel_for_nn", mode="linear">(x, r, s)
+        }""",
         11,
         {"r": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 2], np.float32)},
     )

@@ -70,7 +70,8 @@ def test_folds_inside_subgraphs(graph_of: Callable[..., Graph], same_results: Ca
     """Branches fold too, with what is known outside."""
     graph = graph_of(
         """g (bool c, float[2,3] x) => (float[2,3] y) {
-            y = If(c) <then_branch = t () => (float[2,3] a) { s = Shape(x) f = Cast<to=1>(s) m = ReduceMax<keepdims=0>(f) a = Add(x, m) },
+            y = If(c) <then_branch = t () => (float[2,3] a) { s = Shape(x) f = Cast<to=1>(s)
+                           m = ReduceMax<keepdims=0>(f) a = Add(x, m) },
                        else_branch = e () => (float[2,3] b) { b = Neg(x) }>
         }"""
     )

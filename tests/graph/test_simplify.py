@@ -145,7 +145,8 @@ def test_known_branch_is_inlined(graph_of: Callable[..., Graph], same_results: C
     graph = graph_of(
         """g (float[2] x) => (float[2] z) {
             b = Neg(x)
-            y = If(c) <then_branch = t () => (float[2] a) { d = Exp(x) a = Add(d, b) }, else_branch = e () => (float[2] b2) { b2 = Neg(x) }>
+            y = If(c) <then_branch = t () => (float[2] a) { d = Exp(x) a = Add(d, b) },
+                       else_branch = e () => (float[2] b2) { b2 = Neg(x) }>
             d2 = Abs(y)
             z = Add(d2, b)
         }""",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mace.errors import ModelFileError
 from mace.graph.ir import Graph, Node
 from mace.model_file import load_model, read_header, save_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx.parser
 import pytest
+
 from mace.convert import convert
 from mace.errors import InputError, ModelError
 from mace.graph.ir import Graph, Node
@@ -100,7 +101,8 @@ def test_evaluation_errors_name_the_node() -> None:
 
 def _net() -> Graph:
     text = """<ir_version: 10, opset_import: ["" : 21]> g (float[batch,3,h,w] x, float[batch,2] z) => (float[batch,k] y) {
-        s = Shape(x) p = Slice(s, two, four) f = Cast<to=1>(p) m = ReduceProd(f) a = Relu(x) q = Flatten(a) r = Concat<axis=1>(q, z) y = Mul(r, m)
+        s = Shape(x) p = Slice(s, two, four) f = Cast<to=1>(p) m = ReduceProd(f)
+        a = Relu(x) q = Flatten(a) r = Concat<axis=1>(q, z) y = Mul(r, m)
     }"""
     model = onnx.parser.parse_model(text)
     for name, value in (("two", [2]), ("four", [4])):
