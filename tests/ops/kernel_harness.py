@@ -16,7 +16,19 @@ import pyopencl as cl
 from mace.device import DeviceTraits
 from mace.graph.ir import Attr, Node
 from mace.opencl import Device, find_devices
-from mace.ops.lowering import PLAIN, Constant, KernelCall, Layout, Local, LowerContext, Read, Scalar, Scratch, Write
+from mace.ops.lowering import (
+    PLAIN,
+    Constant,
+    KernelCall,
+    Layout,
+    Local,
+    LowerContext,
+    Read,
+    Scalar,
+    Scratch,
+    Tunings,
+    Write,
+)
 from mace.ops.packing import pack
 from mace.ops.registry import find
 from mace.plan.source import Instance, instance_of, program_text
@@ -82,6 +94,7 @@ class NodeRun:
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     """Layouts of ``x0``, ``x1`` … and ``y0``, ``y1`` …, where they are not plain."""
     options: Mapping[str, int | str] = field(default_factory=dict)
+    tunings: Tunings | None = None
 
     @property
     def node(self) -> Node:
@@ -94,7 +107,7 @@ class NodeRun:
         types = {n: TensorType(DType.of(a.dtype), a.shape) for n, a in arrays.items()}
         types |= {f"y{i}": y for i, y in enumerate(self.outputs) if y is not None}
         known = {f"x{i}": arrays[f"x{i}"] for i in self.constants if f"x{i}" in arrays}
-        return LowerContext(types, known, self.layouts, traits, options=self.options)
+        return LowerContext(types, known, self.layouts, traits, self.tunings, self.options)
 
     def lower(self, traits: DeviceTraits) -> list[KernelCall] | None:
         record = find(self.op, self.domain)

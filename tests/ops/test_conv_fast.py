@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,6 +51,17 @@ CASES = {
     ),
     "depthwise one pixel": Case((1, 48, 1, 1), (48, 1, 1, 1), "conv_depthwise", {"group": 48}),
 }
+
+
+@dataclass(frozen=True)
+class Only:
+    """Tunings that know the parameters of one space."""
+
+    space: str
+    params: dict[str, int]
+
+    def lookup(self, space: str, problem: Mapping[str, int | str]) -> dict[str, int] | None:
+        return self.params if space == self.space else None
 
 
 def random(seed: int, shape: tuple[int, ...], dtype: DType = DType.FLOAT32) -> Array:
@@ -157,3 +168,32 @@ def test_tail(name: str, device: str) -> None:
     tail = Expr(3, (Step("Mul", (0, 2), f32), Step("Add", (3, 1), f32), Step("Relu", (4,), f32)))
     run = node_run(case, arrays, expected, f32, 16, [residual, factor], tail=tail)
     check(run.run(device)[0], np.maximum(expected * factor + residual, 0), f32)
+
+
+@pytest.mark.parametrize("device", available_devices())
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize("shape", [(1, 20, 9, 11), (2, 16, 4, 4), (1, 32, 1, 3)], ids=str)
+def test_winograd(shape: tuple[int, ...], tile: int, device: str) -> None:
+    """Winograd's forms agree with the direct one within 1e-5 of the output's range, at every edge, with a tail."""
+    case = Case(shape, (24, shape[1], 3, 3), "", {"pads": (1, 1, 1, 1)})
+    arrays = arrays_of(case)
+    expected = expected_of(case, arrays)
+    residual = random(4, expected.shape)
+    tail = Expr(2, (Step("Add", (0, 1), DType.FLOAT32), Step("Relu", (2,), DType.FLOAT32)))
+    run = node_run(case, arrays, expected, DType.FLOAT32, 16, [residual], tail=tail)
+    run.tunings = Only("conv_winograd", {"tile": tile})
+    calls = run.lower(traits_of(device))
+    assert calls is not None
+    assert [c.template for c in calls] == ["winograd_input", "conv_blocked", "winograd_output"]
+    check(run.run(device)[0], np.maximum(expected + residual, 0), DType.FLOAT32)
+
+
+@pytest.mark.parametrize(("setting", "largest"), [(0, 0), (2, 2), (4, 4)])
+def test_winograd_can_be_refused(setting: int, largest: int) -> None:
+    """The setting names the largest tile that is considered; 0 leaves only the direct form."""
+    case = Case((1, 64, 56, 56), (64, 64, 3, 3), "", {"pads": (1, 1, 1, 1)})
+    run = node_run(case, arrays_of(case), np.zeros((1, 64, 56, 56), np.float32), DType.FLOAT32, 16)
+    run.options = {"winograd": setting}
+    calls = run.lower(traits_of(available_devices()[0]))
+    assert calls is not None
+    assert max(int(c.defines.get("TILE", 0)) for c in calls) <= largest

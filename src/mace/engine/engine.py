@@ -8,15 +8,16 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mace.engine.executor import Executor
 from mace.engine.feeds import check_feeds
 from mace.engine.preparation import Preparation
 from mace.engine.settings import EngineSettings
 from mace.engine.stage import Stage
 from mace.engine.stats import EngineStats
+from mace.engine.tunings import keep_tunings, open_tunings
 from mace.errors import InputError, ProgramFileWarning
+from mace.execution.executor import Executor
 from mace.graph.ir import Graph
 from mace.model_file import load_model, read_header
 from mace.opencl import Device, select_device
@@ -30,6 +31,10 @@ from mace.program.reasons import Reason
 from mace.program.reuse import ReusePolicy
 from mace.program.trust import TrustPolicy
 from mace.tensor import TensorType
+from mace.tuning.database import TuningDatabase
+
+if TYPE_CHECKING:
+    from mace.tuning.search import TuningReport
 
 _PASSED_OVER = frozenset(
     {Reason.UNREADABLE, Reason.NOT_A_PROGRAM, Reason.DAMAGED, Reason.OVER_LIMIT, Reason.UNTRUSTED, Reason.LOCKED_UP, Reason.NO_FILE}
@@ -62,8 +67,9 @@ class MaceEngine:
         self._library = self.settings.library(self.device.identity, self._header.sha256[:16])
         self._model: Graph | None = None
         record = {"name": self._header.name, "sha256": self._header.sha256}
+        self._tunings: TuningDatabase | None = None
         self._preparation = Preparation(
-            self._context, self._library, self.settings, self.stats, record, progress=progress
+            self._context, self._library, self.settings, self.stats, record, self.tunings, progress
         )
         signature = self._header.signature
         self._stage = Stage(
@@ -113,6 +119,41 @@ class MaceEngine:
             if not t.is_static:
                 raise InputError(f"input '{name}' is {t}: say which shape by passing an array")
         return {n: np.zeros(t.dims, t.dtype.numpy) for n, t in self.inputs.items()}
+
+    # ---- tuning -----------------------------------------------------------------------------------------------------
+    def tunings(self) -> TuningDatabase:
+        """The tuned parameters this engine plans with: those of the storage, of the program file and of the settings."""
+        if self._tunings is None:
+            self._tunings = open_tunings(self.device, self._library, self.settings)
+        return self._tunings
+
+    def tune(
+        self,
+        budget: float = 60.0,
+        level: str = "normal",
+        inputs: Mapping[str, Any] | None = None,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> TuningReport:
+        """Search for the best kernel parameters on this device for about ``budget`` seconds, and plan anew with them.
+
+        ``level`` is ``fast``, ``normal`` or ``exhaustive``; ``inputs`` gives the shapes to tune for where the model leaves
+        them open. Results are kept per problem as they are found: a search that is broken off goes on where it was.
+        Raises ``InputError`` for open shapes, ``ValueError`` for an unknown level.
+        """
+        from mace.tuning.search import Tuner
+
+        self._check_open()
+        feeds = check_feeds(self.inputs, inputs if inputs is not None else self.example_inputs())
+        bound = self._stage.bind(feeds)
+        tuner = Tuner(self._context, self.tunings(), self.settings.plan, progress)
+        try:
+            report = tuner.run(bound, budget, level)
+        finally:
+            keep_tunings(self._library, self.tunings())
+            self._preparation.plan_anew()
+            self._stage.forget()
+        self._stage.prepare(feeds)
+        return report
 
     # ---- saving -----------------------------------------------------------------------------------------------------
     def save_compiled_program(

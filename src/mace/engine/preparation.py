@@ -10,14 +10,13 @@ from typing import Any
 
 from mace.engine.binding import bind
 from mace.engine.builds import Builder
-from mace.engine.executor import Executor
 from mace.engine.settings import EngineSettings
 from mace.engine.stats import EngineStats
 from mace.errors import ProgramFileError
+from mace.execution.executor import Executor
 from mace.graph.ir import Graph
 from mace.opencl.context import Context
 from mace.opencl.kernel import Program
-from mace.ops.lowering import Tunings
 from mace.plan.plan import Plan
 from mace.plan.planner import Planned, make_plan
 from mace.plan.serialise import plan_from_json, plan_to_json
@@ -25,6 +24,7 @@ from mace.plan.split import split_ready
 from mace.program.content import Entry, EntryKind
 from mace.program.library import ProgramLibrary
 from mace.tensor import Array, TensorType
+from mace.tuning.database import TuningDatabase
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,12 @@ class Preparation:
         settings: EngineSettings,
         stats: EngineStats,
         model: Mapping[str, Any],
-        tunings: Tunings | None = None,
+        tunings: Callable[[], TuningDatabase],
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
         self.context, self.library, self.settings, self.stats = context, library, settings, stats
-        self.tunings = tunings
+        self._tunings = tunings
+        self._stale = False
         self._model = dict(model)
         self._builder = Builder(context, library, settings, stats, progress)
 
@@ -57,7 +58,7 @@ class Preparation:
     ) -> tuple[Executor, Graph | None]:
         """An executor for the graph at these input types and values, and the part of the graph that must wait."""
         plan_key = f"{key}-{self.settings.plan.digest()}"
-        stored = self._stored(plan_key)
+        stored = None if self._stale else self._stored(plan_key)
         if stored is not None:
             rest = split_ready(bind(graph(), types, values)).rest if stored.plan.rest else None
             return self._executor(stored.plan, stored.programs, stored.constants), rest
@@ -66,6 +67,10 @@ class Preparation:
         planned, programs = self._build(bound)
         self._keep(plan_key, planned, types)
         return self._executor(planned.plan, programs, planned.constants), planned.rest
+
+    def plan_anew(self) -> None:
+        """Pass over stored plans from now on: there are better tuned parameters than those they were made with."""
+        self._stale = True
 
     def _stored(self, plan_key: str) -> _Stored | None:
         """The plan under this key with everything it needs, or None when any of it is missing or refused."""
@@ -93,7 +98,7 @@ class Preparation:
         """Plan and compile; where the driver dies of wide vectors, once more with narrower ones."""
         while True:
             with self._timed("plan"):
-                planned = make_plan(bound, self._builder.device.traits, self.tunings, self.settings.plan)
+                planned = make_plan(bound, self._builder.device.traits, self._tunings(), self.settings.plan)
             with self._timed("compile"):
                 programs = self._builder.build(planned)
             if programs is not None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from mace.engine.executor import Executor
+from mace.engine.binding import bind
 from mace.engine.preparation import Preparation
+from mace.execution.executor import Executor
 from mace.graph.ir import Graph
 from mace.tensor import Array, DType, TensorType
 
@@ -94,9 +95,17 @@ class Stage:
                 digest.update(value.tobytes())
         return digest.hexdigest()
 
-    def _make(self, key: str, feeds: Mapping[str, Any]) -> _Ready:
+    def bind(self, feeds: Mapping[str, Any]) -> Graph:
+        """The graph as it is planned for these feeds."""
+        return bind(self._graph(), *self._binding(feeds))
+
+    def _binding(self, feeds: Mapping[str, Any]) -> tuple[dict[str, TensorType], dict[str, Array]]:
         types = {n: _type_of(feeds[n], t) for n, t in self.inputs.items()}
         values = {n: feeds[n] for n in self.inputs if n in self.deciding and isinstance(feeds[n], np.ndarray)}
+        return types, values
+
+    def _make(self, key: str, feeds: Mapping[str, Any]) -> _Ready:
+        types, values = self._binding(feeds)
         executor, rest = self._preparation.prepare(key, self._graph, types, values)
         if rest is None:
             return _Ready(executor, None)

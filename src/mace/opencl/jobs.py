@@ -100,12 +100,33 @@ class ProofJob:
         return {"action": "prove", "options": self.options, "trials": [t.to_json() for t in self.trials]}
 
 
-Job: TypeAlias = CompileJob | ProofJob
+@dataclass(frozen=True, slots=True)
+class TimingJob:
+    """Load a binary and time its trials, run one after the other as one piece of work, for about ``budget`` seconds.
+
+    The memory holds numbers between 0.5 and 1.5, as nothing should be timed on zeros.
+    """
+
+    binary: bytes
+    options: str = ""
+    trials: tuple[Trial, ...] = ()
+    budget: float = 0.05
+
+    @property
+    def payload(self) -> bytes:
+        return self.binary
+
+    def to_json(self) -> dict[str, Any]:
+        trials = [t.to_json() for t in self.trials]
+        return {"action": "time", "options": self.options, "trials": trials, "budget": self.budget}
+
+
+Job: TypeAlias = CompileJob | ProofJob | TimingJob
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job went well. A proof's ``binary`` is empty."""
+    """The job went well. Only a compilation has a ``binary``; ``run_seconds`` of a timing is the best run's."""
 
     binary: bytes
     log: str

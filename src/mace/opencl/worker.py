@@ -18,7 +18,7 @@ from mace.opencl.describe import DeviceInfo
 from mace.opencl.device import Device
 from mace.opencl.drivers import Driver
 from mace.opencl.frames import ConversationError, receive, send
-from mace.opencl.jobs import CompileJob, Job, ProofJob, refusal_to_json, trials_from_json
+from mace.opencl.jobs import CompileJob, Job, ProofJob, TimingJob, refusal_to_json, trials_from_json
 from mace.opencl.workshop import Workshop
 
 
@@ -47,6 +47,8 @@ def _job(header: Mapping[str, Any], payload: bytes) -> Job:
     trials = trials_from_json(header["trials"])
     if header["action"] == "compile":
         return CompileJob(payload.decode(), header["options"], trials)
+    if header["action"] == "time":
+        return TimingJob(payload, header["options"], trials, float(header["budget"]))
     return ProofJob(payload, header["options"], trials)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
-from mace.opencl.jobs import BufferArgument, CompileJob, Done, Job, LocalArgument, Trial
-from mace.opencl.kernel import Argument, LocalMemory, Program
+from mace.opencl.jobs import BufferArgument, CompileJob, Done, Job, LocalArgument, TimingJob, Trial
+from mace.opencl.kernel import Argument, Launch, LocalMemory, Program
 
 
 class Workshop:
@@ -36,6 +36,9 @@ class Workshop:
             self._stage(f"creating kernel {name}")
             program.kernel(name)
         created = time.perf_counter()
+        if isinstance(job, TimingJob):
+            seconds = self._time(program, job)
+            return Done(b"", program.log, built - began, created - built, seconds)
         for trial in job.trials:
             self._stage(f"running kernel {trial.kernel}")
             self._run(program, trial)
@@ -47,23 +50,47 @@ class Workshop:
         return Done(binary, program.log, built - began, created - built, ran - created)
 
     def _run(self, program: Program, trial: Trial) -> None:
+        launch = self._launch(program, trial, 0)
+        for buffer in self._memory.values():
+            self.context.fill_zero(buffer)
+        self.context.run([launch])
+        self.context.finish()
+
+    def _time(self, program: Program, job: TimingJob) -> float:
+        """Seconds that all trials together take, the best of as many runs as fit the budget (at least three)."""
+        self._stage(f"timing kernel {job.trials[0].kernel}")
+        launches = [self._launch(program, trial, 100 * i) for i, trial in enumerate(job.trials)]
+        pattern = np.random.default_rng(0).uniform(0.5, 1.5, 1 << 16).astype(np.float32)
+        for buffer in self._memory.values():
+            self.context.write(buffer, np.resize(pattern, buffer.nbytes // 4))
+        self.context.run(launches)
+        self.context.finish()
+        end = time.perf_counter() + job.budget
+        best, runs = float("inf"), 0
+        while runs < 3 or time.perf_counter() < end:
+            began = time.perf_counter()
+            self.context.run(launches)
+            self.context.finish()
+            best = min(best, time.perf_counter() - began)
+            runs += 1
+        return best
+
+    def _launch(self, program: Program, trial: Trial, first: int) -> Launch:
+        """The trial on memory of its own; ``first`` keeps apart the memory of launches that are run together."""
         arguments: list[Argument] = []
         for index, argument in enumerate(trial.arguments):
             match argument:
                 case BufferArgument(nbytes):
-                    arguments.append(self._zeros(index, nbytes))
+                    arguments.append(self._buffer(first + index, nbytes))
                 case LocalArgument(nbytes):
                     arguments.append(LocalMemory(nbytes))
                 case _:
                     arguments.append(cast("np.generic", argument.dtype.numpy.type(argument.value)))
-        launch = program.launch(trial.kernel, arguments, trial.global_size, trial.local_size)
-        self.context.run([launch])
-        self.context.finish()
+        return program.launch(trial.kernel, arguments, trial.global_size, trial.local_size)
 
-    def _zeros(self, index: int, nbytes: int) -> Buffer:
-        """Zeroed memory for the argument at this place of a kernel; never shared between arguments of one launch."""
-        buffer = self._memory.get(index)
+    def _buffer(self, key: int, nbytes: int) -> Buffer:
+        """Memory for one argument; never shared between arguments of one launch."""
+        buffer = self._memory.get(key)
         if buffer is None or buffer.nbytes < nbytes:
-            buffer = self._memory[index] = self.context.allocate(nbytes)
-        self.context.fill_zero(buffer)
+            buffer = self._memory[key] = self.context.allocate(nbytes)
         return buffer

@@ -275,6 +275,26 @@ def static_types(graph: Graph) -> dict[str, TensorType]:
     return {n: t for n in names if is_static(graph, n) and (t := graph.type_of(n)) is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A bound graph laid out for a device, just before its nodes are lowered."""
+
+    graph: Graph
+    laid: LaidOut
+    context: LowerContext
+    rest: Graph | None
+
+
+def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, options: PlanOptions) -> Draft:
+    """Split off what must wait, and assign layouts to the rest."""
+    split = split_ready(graph)
+    ready = split.ready
+    block = 0 if options.generic else device.vector_width if options.block is None else options.block
+    context = LowerContext(static_types(ready), ready.constants, {}, device, tunings, options.lowering_options())
+    laid = assign_layouts(ready, context, block)
+    return Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)
+
+
 def make_plan(
     graph: Graph, device: DeviceTraits, tunings: Tunings | None = None, options: PlanOptions | None = None
 ) -> Planned:
@@ -284,13 +304,8 @@ def make_plan(
     waits for shapes which only this plan's outputs will tell. Raises ``UnsupportedOperatorError`` for nodes nobody can run.
     """
     options = options or PlanOptions()
-    split = split_ready(graph)
-    ready = split.ready
-    context = LowerContext(static_types(ready), ready.constants, {}, device, tunings, options.lowering_options())
-    block = device.vector_width if options.block is None else options.block
-    laid = assign_layouts(ready, context, 0 if options.generic else block)
-    context = LowerContext(laid.types, ready.constants, laid.layouts, device, tunings, options.lowering_options())
-    plan, sources, constants = _Planner(ready, laid, context, options).plan()
-    if split.rest is not None:
+    draft = draft_plan(graph, device, tunings, options)
+    plan, sources, constants = _Planner(draft.graph, draft.laid, draft.context, options).plan()
+    if draft.rest is not None:
         plan = replace(plan, rest=True)
-    return Planned(plan, sources, constants, split.rest)
+    return Planned(plan, sources, constants, draft.rest)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mace.engine.host import HostRunner
 from mace.errors import OpenCLError
+from mace.execution.host import HostRunner
 from mace.graph.serialise import array_from_json
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context

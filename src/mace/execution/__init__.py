@@ -1,0 +1,1 @@
+"""Playing a plan on an opened device: launches, transfers, host steps."""

@@ -1,0 +1,80 @@
+"""What there is to tune in a model: one task per distinct tunable problem of its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from mace.device import DeviceTraits
+from mace.graph.ir import Graph, Node
+from mace.ops.lowering import Arg, Constant, KernelCall, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
+from mace.ops.packing import pack
+from mace.ops.registry import find
+from mace.ops.tunable import Params, Space, parse_key
+from mace.plan.planner import PlanOptions, draft_plan
+
+
+@dataclass(frozen=True, slots=True)
+class TuningTask:
+    """A tunable problem: the node that poses it, in its context, and how many launches of the plan share it."""
+
+    key: str
+    space: Space
+    problem: Mapping[str, int]
+    node: Node
+    context: LowerContext
+    launches: int
+
+    def fixed(self, params: Params) -> Tunings:
+        """Tunings that give these parameters for this problem and know nothing else."""
+        return _Fixed(self.space.name, self.problem, params)
+
+    def calls(self, params: Params) -> list[KernelCall] | None:
+        """The node lowered with these parameters; None when it does not come out with them."""
+        record = find(self.node.op, self.node.domain)
+        context = replace(self.context, tunings=self.fixed(params))
+        calls = record.lower(self.node, context) if record else None
+        return calls if calls and any(c.tuning_key == self.key for c in calls) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """Tunings that know one answer."""
+
+    space: str
+    problem: Mapping[str, int]
+    params: Params
+
+    def lookup(self, space: str, problem: Mapping[str, int | str]) -> Mapping[str, int] | None:
+        return self.params if space == self.space and dict(problem) == dict(self.problem) else None
+
+
+def tuning_tasks(graph: Graph, device: DeviceTraits, tunings: Tunings | None, options: PlanOptions) -> list[TuningTask]:
+    """The distinct tunable problems of a bound graph, in the order in which the plan meets them."""
+    draft = draft_plan(graph, device, tunings, options)
+    tasks: dict[str, TuningTask] = {}
+    for node in draft.laid.nodes:
+        record = find(node.op, node.domain)
+        lowerable = record is not None and all(v in draft.context.types for v in (*node.reads(), *node.outputs) if v)
+        calls = record.lower(node, draft.context) if record and lowerable else None
+        for key in dict.fromkeys(c.tuning_key for c in calls or () if c.tuning_key):
+            if key in tasks:
+                tasks[key] = replace(tasks[key], launches=tasks[key].launches + 1)
+            else:
+                space, problem = parse_key(key)
+                tasks[key] = TuningTask(key, space, problem, node, draft.context, 1)
+    return list(tasks.values())
+
+
+def argument_bytes(arg: Arg, context: LowerContext) -> int:
+    """Size in bytes of the memory a kernel argument stands for; 0 for a number."""
+    match arg:
+        case Read(value) | Write(value):
+            kind = context.type(value)
+            return context.layout(value).elements(kind.dims) * kind.dtype.itemsize
+        case Constant():
+            return pack(arg, context.constants).nbytes
+        case Scratch(_, nbytes) | Local(nbytes):
+            return nbytes
+        case Scalar():
+            return 0
