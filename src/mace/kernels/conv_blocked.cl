@@ -18,7 +18,7 @@
 #endif
 #ifndef GC
 #define GC 16                                   // input channels of one group
-#define GROUP 1                                 // groups; with more than one, GC and the outputs of a group fill whole blocks
+#define GROUP 1                                 // groups; each begins with a block of its own in X and Y
 #define YB 1                                    // blocks of output channels, all groups together
 #define IH 1                                    // input and output extents
 #define IW 1

@@ -69,3 +69,12 @@ def parse_key(key: str) -> tuple[Space, dict[str, int]]:
     if name not in SPACES:
         raise ValueError(f"no tuning space is called '{name}'")
     return SPACES[name], {k: int(v) for k, _, v in (p.partition("=") for p in pairs)}
+
+
+SEPARATOR = "; "
+"""Between the keys of a launch that several choices led to, such as an algorithm and then its tile."""
+
+
+def parse_keys(keys: str) -> list[tuple[Space, dict[str, int]]]:
+    """Every choice behind a launch, the outermost first. Raises ``ValueError`` as :func:`parse_key` does."""
+    return [parse_key(k) for k in keys.split(SEPARATOR)] if keys else []

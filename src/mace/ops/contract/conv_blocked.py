@@ -70,13 +70,13 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     cycles = RegisterTile(th * tw, nb).cycles(steps, block)
     if not conv.is_product:
         cycles += -(-conv.c // (conv.group * block)) * _patch_bytes(conv, th, tw, block) / 64 * 3
-    outers = conv.group * _blocks_per_group(problem) // nb
-    items = conv.n * -(-conv.oh // th) * -(-conv.ow // tw) * outers
     # Whatever is walked through in the outer order should be what stays in the second-level cache.
     weights = 4 * conv.oc * steps
     inputs = 4 * conv.c * conv.ih * conv.iw
     wanted = int(weights > L2_BYTES // 2 or weights > inputs)
-    return makespan(items, cycles, device) * (1.0 if params["pixels_first"] == wanted else 1.01)
+    return makespan(work_items(conv, params, block), cycles, device) * (
+        1.0 if params["pixels_first"] == wanted else 1.01
+    )
 
 
 CONV_BLOCKED = register(Space("conv_blocked", _candidates, _cost))
@@ -97,17 +97,26 @@ def conv_blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     tile = choose(CONV_BLOCKED, key, ctx)
     if tile is None:
         return None
-    yb = -(-problem.oc // block)
-    defines = {
-        "GC": per_group,
+    weights = weights_of(operands(node)[1], block, tile["nb"], block)
+    defines, items = tile_defines(problem, tile, block), work_items(problem, tile, block)
+    return conv_call("conv_blocked", node, ctx, problem, weights, defines, items, CONV_BLOCKED, key)
+
+
+def tile_defines(problem: ConvProblem, tile: Params, block: int) -> dict[str, Define]:
+    """The macros of ``conv_blocked.cl`` that the problem's own do not cover."""
+    return {
+        "GC": problem.c // problem.group,
         "GROUP": problem.group,
-        "YB": yb,
+        "YB": -(-problem.oc // block),
         "TH": tile["th"],
         "TW": tile["tw"],
         "NB": tile["nb"],
         "DIRECT": int(problem.is_product),
         "PIXELS_FIRST": tile["pixels_first"],
     }
-    items = problem.n * -(-problem.oh // tile["th"]) * -(-problem.ow // tile["tw"]) * (yb // tile["nb"])
-    weights = weights_of(operands(node)[1], block, tile["nb"], block)
-    return conv_call("conv_blocked", node, ctx, problem, weights, defines, items, CONV_BLOCKED, key)
+
+
+def work_items(problem: ConvProblem, tile: Params, block: int) -> int:
+    """Work-items of ``conv_blocked.cl``."""
+    tiles_of_image = -(-problem.oh // tile["th"]) * -(-problem.ow // tile["tw"])
+    return problem.n * tiles_of_image * (-(-problem.oc // block) // tile["nb"])

@@ -8,13 +8,21 @@ from mace.graph.ir import Node
 from mace.ops.contract.conv_blocked import conv_blocked
 from mace.ops.contract.conv_depthwise import conv_depthwise
 from mace.ops.contract.conv_planar import conv_planar
+from mace.ops.contract.conv_winograd import algorithm_key, conv_winograd
 from mace.ops.contract.vectors import tail_wishes
 from mace.ops.lowering import KernelCall, Layout, LayoutWish, LowerContext
+from mace.ops.tunable import SEPARATOR
 
 
 def fast(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     """The variant for the layouts that input and output have; None when they are plain or no variant fits."""
-    return conv_depthwise(node, ctx) or conv_blocked(node, ctx) or conv_planar(node, ctx)
+    return conv_depthwise(node, ctx) or conv_winograd(node, ctx) or _direct(node, ctx) or conv_planar(node, ctx)
+
+
+def _direct(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
+    """The direct form, labelled with the choice against Winograd where there was one."""
+    calls, key = conv_blocked(node, ctx), algorithm_key(node, ctx)
+    return [replace(c, tuning_key=SEPARATOR.join([key, c.tuning_key])) for c in calls] if calls and key else calls
 
 
 def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
