@@ -130,6 +130,22 @@ def test_rejected_binaries_are_not_offered_again(tmp_path: Path, identity: Devic
     assert [look.reason for look in library.looks[-2:]] == [Reason.REFUSED, Reason.BAD_BINARY]
 
 
+def test_a_failure_is_remembered(tmp_path: Path, identity: DeviceIdentity, trust: Trust) -> None:
+    """A binary that failed is not tried at later starts on this device, until a compilation gives it again."""
+    program = Entry.make("program", "k", b"x", device=identity)
+    save_own(tmp_path / "file", ProgramContent((program,)), trust)
+    first = ProgramLibrary(identity, programs=[tmp_path / "file"], trust=trust)
+    found = first.find("program", "k")
+    assert found is not None
+    first.reject(found)
+    second = ProgramLibrary(identity, programs=[tmp_path / "file"], trust=trust)
+    assert second.find("program", "k") is None
+    assert second.looks[-1].reason is Reason.BAD_BINARY
+    second.add(program)
+    third = ProgramLibrary(identity, programs=[tmp_path / "file"], trust=trust)
+    assert payload(third.find("program", "k")) == b"x"
+
+
 def test_what_is_built_is_found_and_saved(tmp_path: Path, identity: DeviceIdentity, trust: Trust) -> None:
     """An added entry is found at once, and by the next library after a save."""
     store = ProgramStore(tmp_path, trust=trust)

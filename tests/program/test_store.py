@@ -154,6 +154,15 @@ def test_the_least_recently_used_make_room(tmp_path: Path, trust: Trust) -> None
     assert loaded(store).nbytes <= 250
 
 
+def test_saving_keeps_the_whole_store_within_its_size(tmp_path: Path, trust: Trust) -> None:
+    """A new model's file makes room by removing the one used longest ago, never itself."""
+    for number, group in enumerate(["a", "b", "c"]):
+        store = ProgramStore(tmp_path / "store", group=group, trust=trust, max_bytes=25_000)
+        store.save(plan("p", 10_000))
+        os.utime(f"{store.path}.used.json", (number * 1000, number * 1000))
+    assert sorted(f.path.parent.name for f in stored_files(tmp_path / "store")) == ["b", "c"]
+
+
 def test_collect_and_clear(tmp_path: Path, trust: Trust) -> None:
     """Leftovers and files set aside go first, then the files used longest ago; other files stay."""
     root = tmp_path / "store"

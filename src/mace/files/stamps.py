@@ -1,11 +1,11 @@
 """Stamps: small private records of what was verified once, so that it need not be verified at every start.
 
-A stamp belongs to a kind and a key. Three kinds are in use:
+A stamp belongs to a kind and a key. The kinds in use:
 
 - ``file``: device and inode of a file → its state and the hash found when it was verified. It counts as long as size,
   modification time and change time are the same;
-- ``own``: hash of a payload that mace wrote for this user on this machine;
-- ``proved``: hash of a binary, with a device identity → how its first load went.
+- ``own`` and ``own-index``: digest of a file, and of a table's index, that mace wrote for this user on this machine;
+- ``proved`` and ``failed``: a binary with a device identity, and how its first load went.
 
 They lie in a folder of mode 0700 that belongs to the user; where it cannot be made so, there are no stamps. Reading
 needs no lock: every stamp is a file of its own, replaced by renaming.

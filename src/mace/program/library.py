@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from mace.device import DeviceIdentity
 from mace.errors import ProgramFileError, StorageError
+from mace.files.stamps import StampBook
 from mace.program.codec import encode_program
 from mace.program.content import Bytes, Entry, EntryId, EntryKind, ProgramContent, merge
 from mace.program.encrypt import Secret
@@ -28,6 +29,10 @@ from mace.program.trust import Trust
 
 ProgramSource: TypeAlias = str | os.PathLike[str] | Bytes
 """A designated program file: a path, or its bytes. Paths are looked at before bytes."""
+
+FAILED_STAMP = "failed"
+"""Kind of the stamps that binaries get which failed on a device and driver."""
+_NATIVE = (EntryKind.PROGRAM, EntryKind.IL)
 
 
 @dataclass
@@ -77,6 +82,7 @@ class ProgramLibrary:
         self._found: dict[EntryId, Entry] = {}
         self._used: set[EntryId] = set()
         self._bad: set[str] = set()
+        self._stamps = self.trust.stamps or StampBook()
         self._sources = list(self._make_sources(storage, programs))
 
     def find(self, kind: EntryKind | str, key: str) -> Entry | None:
@@ -98,7 +104,7 @@ class ProgramLibrary:
             if entry is not None:
                 self._found[entry.id] = entry
                 if source.is_storage:
-                    self._used.add(entry.id)
+                    self._note_use(entry)
                 return entry
         return None
 
@@ -108,14 +114,21 @@ class ProgramLibrary:
         return [e for e in found if e.device is not None and mismatch(self.device, e.device, self.reuse)]
 
     def reject(self, entry: Entry, reason: Reason = Reason.REFUSED, detail: str = "") -> None:
-        """Note that an entry turned out useless; :meth:`find` passes over its binary from now on."""
+        """Note that a binary turned out useless on this device and driver, now and at later starts.
+
+        :meth:`find` passes over it until the same bytes come out of a compilation again (:meth:`add`).
+        """
         self._bad.add(entry.sha256)
         self._found.pop(entry.id, None)
         self._used.discard(entry.id)
+        self._stamps.put(FAILED_STAMP, self._failure_key(entry), {"reason": reason.value, "detail": detail[:500]})
         self._note(Look("driver", reason, detail, f"{entry.kind} {entry.key[:12]}"))
 
     def add(self, entry: Entry) -> None:
         """Keep what was built, in place of an equal one added before. It is written by :meth:`save`."""
+        if entry.kind in _NATIVE:
+            self._bad.discard(entry.sha256)
+            self._stamps.drop(FAILED_STAMP, self._failure_key(entry))
         self.added = merge(self.added, ProgramContent((entry,)))
 
     def save(self) -> SaveOutcome:
@@ -123,7 +136,6 @@ class ProgramLibrary:
         if self.storage is None:
             return SaveOutcome(Reason.NOT_SAVED, None, "there is no storage folder")
         if not self.added.entries:
-            self.storage.touch()
             return SaveOutcome(Reason.UNCHANGED)
         outcome = self.storage.save(self.added, used=frozenset(self._used))
         self._note(Look(str(self.storage.path), outcome.reason, outcome.detail))
@@ -150,7 +162,7 @@ class ProgramLibrary:
             fitting = [entry]
         else:
             fitting = [e for e in same_key if e.device is None or not mismatch(self.device, e.device, self.reuse)]
-        usable = [e for e in fitting if e.sha256 not in self._bad]
+        usable = [e for e in fitting if not self._is_bad(e)]
         if usable:
             return usable[0], Look(source.where, Reason.HIT, "", sought)
         if fitting:
@@ -160,9 +172,22 @@ class ProgramLibrary:
             return None, Look(source.where, Reason.NO_ENTRY, "", sought)
         return None, Look(source.where, problem.reason, str(problem), sought)
 
+    def _is_bad(self, entry: Entry) -> bool:
+        if entry.sha256 in self._bad:
+            return True
+        return entry.kind in _NATIVE and self._stamps.get(FAILED_STAMP, self._failure_key(entry)) is not None
+
+    def _failure_key(self, entry: Entry) -> str:
+        return f"{entry.sha256}:{self.device.digest}"
+
     def _mismatch(self, devices: set[DeviceIdentity]) -> Mismatch | None:
         closest = nearest(self.device, devices)
         return mismatch(self.device, closest, self.reuse) if closest else None
+
+    def _note_use(self, entry: Entry) -> None:
+        if not self._used and self.storage is not None:
+            self.storage.touch()
+        self._used.add(entry.id)
 
     def _note(self, look: Look) -> None:
         self.looks.append(look)

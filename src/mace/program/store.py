@@ -19,17 +19,16 @@ from mace.files.mapping import open_file
 from mace.program.content import EntryId, ProgramContent, merge
 from mace.program.encrypt import Secret
 from mace.program.files import DEFAULT_NAME, SavedProgram
-from mace.program.limits import DEFAULT_LIMITS, GIB, Limits
+from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.opening import TrustedProgram, is_damage, open_trusted, salvage, save_own
 from mace.program.quarantine import set_aside
 from mace.program.reasons import Look, Reason
+from mace.program.store_admin import STORE_BYTES, trim
 from mace.program.trust import Trust
 from mace.program.usage import read_usage, touch_usage, write_usage
 
 LOCK_SECONDS = 2.0
 """How long a save waits for another process before it goes on without saving."""
-STORE_BYTES = 4 * GIB
-"""Size that the files of a store are kept within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,7 @@ class ProgramStore:
         merged = within(merged, self.max_bytes, last_used)
         saved = save_own(self.path, merged, self.trust, secret=self.secret, mode=0o600)
         write_usage(self.path, {i: last_used.get(i, now) for i in merged.index()})
+        trim(self.folder, max_bytes=self.max_bytes, keep=self.path)
         return SaveOutcome(Reason.SAVED, saved)
 
     def _present(self) -> ProgramContent:

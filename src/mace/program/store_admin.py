@@ -12,9 +12,11 @@ from pathlib import Path
 from mace.files.atomic import TEMPORARY_SUFFIX
 from mace.files.folders import programs_folder
 from mace.program.files import DEFAULT_NAME
-from mace.program.store import STORE_BYTES
+from mace.program.limits import GIB
 from mace.program.usage import last_use, usage_path
 
+STORE_BYTES = 4 * GIB
+"""Size that the files of a store are kept within, in bytes."""
 LEFTOVER_SECONDS = 3_600
 """A temporary file older than this belongs to a process that was killed."""
 
@@ -49,14 +51,20 @@ def collect(folder: str | os.PathLike[str] | None = None, *, max_bytes: int = ST
     """Remove what killed processes left and what was set aside, then the files used longest ago until the rest fits."""
     root = _root(folder)
     doomed = [p for p in _beside(root) if _is_leftover(p) or _is_set_aside(p)]
-    files = stored_files(root)
-    excess = sum(f.nbytes for f in files) - max_bytes
+    removed = _remove(root, doomed)
+    trimmed = trim(root, max_bytes=max_bytes, keep=Path())
+    return Removed(removed.paths + trimmed.paths, removed.nbytes + trimmed.nbytes)
+
+
+def trim(folder: str | os.PathLike[str], *, max_bytes: int, keep: Path) -> Removed:
+    """Remove the files used longest ago until the rest fits, but never ``keep``."""
+    files = stored_files(folder)
+    excess, doomed = sum(f.nbytes for f in files) - max_bytes, []
     for file in reversed(files):
-        if excess <= 0:
-            break
-        doomed += [file.path, usage_path(file.path)]
-        excess -= file.nbytes
-    return _remove(root, doomed)
+        if excess > 0 and file.path != keep:
+            doomed += [file.path, usage_path(file.path)]
+            excess -= file.nbytes
+    return _remove(Path(folder), doomed)
 
 
 def clear(folder: str | os.PathLike[str] | None = None) -> Removed:
