@@ -42,11 +42,10 @@ test: $(VENV)/.dev ## The default tests, on every OpenCL implementation that is 
 test-slow: $(VENV)/.dev ## The long tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev ## Format, lint, types, imports between layers
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+lint: $(VENV)/.dev ## Format, lint, types, imports between layers: all four, whichever fails
+	@status=0; for check in "ruff format --check --quiet ." "ruff check --quiet ." mypy "lint-imports --no-cache"; do \
+		echo "$$check"; $(BIN)/$$check || status=1; \
+	done; exit $$status
 
 format: $(VENV)/.dev ## Bring the sources into shape
 	$(BIN)/ruff format .
