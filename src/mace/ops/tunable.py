@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from mace.device import DeviceTraits
@@ -33,7 +34,14 @@ class Space:
 
     def default(self, problem: Problem, device: DeviceTraits) -> Params | None:
         """The candidate of least estimated cost, or None when the problem has no candidate at all."""
-        return min(self.candidates(problem, device), key=lambda p: self.cost(p, problem, device), default=None)
+        return _default(self, tuple(problem.items()), device)
+
+
+@lru_cache(maxsize=1024)
+def _default(space: Space, problem: tuple[tuple[str, int], ...], device: DeviceTraits) -> Params | None:
+    """Networks repeat their problems, and a node is lowered several times while layouts are found."""
+    numbers = dict(problem)
+    return min(space.candidates(numbers, device), key=lambda p: space.cost(p, numbers, device), default=None)
 
 
 SPACES: dict[str, Space] = {}
@@ -75,6 +83,6 @@ SEPARATOR = "; "
 """Between the keys of a launch that several choices led to, such as an algorithm and then its tile."""
 
 
-def parse_keys(keys: str) -> list[tuple[Space, dict[str, int]]]:
-    """Every choice behind a launch, the outermost first. Raises ``ValueError`` as :func:`parse_key` does."""
-    return [parse_key(k) for k in keys.split(SEPARATOR)] if keys else []
+def split_keys(keys: str) -> list[str]:
+    """The key of every choice behind a launch, the outermost first."""
+    return keys.split(SEPARATOR) if keys else []

@@ -10,7 +10,7 @@ from mace.graph.ir import Graph, Node
 from mace.ops.lowering import Arg, Constant, KernelCall, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
 from mace.ops.packing import pack
 from mace.ops.registry import find
-from mace.ops.tunable import Params, Space, parse_key
+from mace.ops.tunable import Params, Space, parse_key, split_keys
 from mace.plan.planner import PlanOptions, draft_plan
 
 
@@ -26,27 +26,30 @@ class TuningTask:
     launches: int
 
     def fixed(self, params: Params) -> Tunings:
-        """Tunings that give these parameters for this problem and know nothing else."""
-        return _Fixed(self.space.name, self.problem, params)
+        """The tunings known before, with these parameters for this problem."""
+        return _Fixed(self.space.name, self.problem, params, self.context.tunings)
 
     def calls(self, params: Params) -> list[KernelCall] | None:
         """The node lowered with these parameters; None when it does not come out with them."""
         record = find(self.node.op, self.node.domain)
         context = replace(self.context, tunings=self.fixed(params))
         calls = record.lower(self.node, context) if record else None
-        return calls if calls and any(c.tuning_key == self.key for c in calls) else None
+        return calls if calls and any(self.key in split_keys(c.tuning_key) for c in calls) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Fixed:
-    """Tunings that know one answer."""
+    """Tunings with one answer given."""
 
     space: str
     problem: Mapping[str, int]
     params: Params
+    rest: Tunings | None
 
     def lookup(self, space: str, problem: Mapping[str, int | str]) -> Mapping[str, int] | None:
-        return self.params if space == self.space and dict(problem) == dict(self.problem) else None
+        if space == self.space and dict(problem) == dict(self.problem):
+            return self.params
+        return self.rest.lookup(space, problem) if self.rest else None
 
 
 def tuning_tasks(graph: Graph, device: DeviceTraits, tunings: Tunings | None, options: PlanOptions) -> list[TuningTask]:
@@ -57,7 +60,7 @@ def tuning_tasks(graph: Graph, device: DeviceTraits, tunings: Tunings | None, op
         record = find(node.op, node.domain)
         lowerable = record is not None and all(v in draft.context.types for v in (*node.reads(), *node.outputs) if v)
         calls = record.lower(node, draft.context) if record and lowerable else None
-        for key in dict.fromkeys(c.tuning_key for c in calls or () if c.tuning_key):
+        for key in dict.fromkeys(k for c in calls or () for k in split_keys(c.tuning_key)):
             if key in tasks:
                 tasks[key] = replace(tasks[key], launches=tasks[key].launches + 1)
             else:
