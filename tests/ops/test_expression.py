@@ -86,3 +86,4 @@ def test_expressions_of_nodes() -> None:
     assert expression_of(Node("Dropout", ("x",), ("y", "mask")), types.get) is None
     assert expression_of(Node("Relu", ("unknown",), ("y",)), types.get) is None
     assert expression_of(Node("Softmax", ("x",), ("y",)), types.get) is None
+    assert expression_of(Node("CastLike", ("c", "x"), ("y",)), types.get) is None

@@ -109,12 +109,13 @@ def single_step(node: Node, types: list[DType | None]) -> Expr | None:
 def expression_of(node: Node, type_of: Callable[[str], TensorType | None]) -> Expr | None:
     """The expression a node stands for, over its inputs that are present, or None when it cannot be part of a chain.
 
-    mace's own ``Pointwise`` answers its ``expr``. Dropout counts where it surely does nothing and gives no mask.
+    mace's own ``Pointwise`` answers its ``expr``. Dropout counts where it surely does nothing and gives no mask; CastLike
+    does not: its second operand lends a type alone, but would broadcast.
     """
     if node.domain == MACE_DOMAIN and node.op == "Pointwise":
         value = node.attrs["expr"]
         return value if isinstance(value, Expr) else None
-    if node.domain or node.op not in POINTWISE or any(node.outputs[1:]):
+    if node.domain or node.op not in POINTWISE or node.op == "CastLike" or any(node.outputs[1:]):
         return None
     known = [type_of(name) if name else None for name in node.inputs]
     if any(name and t is None for name, t in zip(node.inputs, known, strict=True)):
