@@ -12,6 +12,7 @@ import typer.main
 COMMANDS = {
     "convert": "mace.cli.convert",
     "compile": "mace.cli.compile",
+    "tune": "mace.cli.tune",
     "run": "mace.cli.run",
     "devices": "mace.cli.devices",
     "inspect": "mace.cli.inspect",

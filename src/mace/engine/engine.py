@@ -111,14 +111,27 @@ class MaceEngine:
         """Prepare everything for the shapes of ``inputs`` (zeros for a model of fixed shapes) and run once."""
         self.run(inputs if inputs is not None else self.example_inputs())
 
-    def example_inputs(self) -> dict[str, Any]:
-        """Zeros of the model's input shapes. Raises ``InputError`` naming an input whose shape is not fixed."""
+    def example_inputs(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
+        """Zeros for every input, of these shapes where given; an open first dimension (the batch) is taken as 1.
+
+        Raises ``InputError`` naming an input that the model has not, or one whose sizes are open and not given.
+        """
         import numpy as np
 
-        for name, t in self.inputs.items():
-            if not t.is_static:
-                raise InputError(f"input '{name}' is {t}: say which shape by passing an array")
-        return {n: np.zeros(t.dims, t.dtype.numpy) for n, t in self.inputs.items()}
+        shapes = shapes or {}
+        unknown = [n for n in shapes if n not in self.inputs]
+        if unknown:
+            raise InputError(f"the model has no input {', '.join(unknown)}; its inputs are {', '.join(self.inputs)}")
+        zeros = {}
+        for name, kind in self.inputs.items():
+            shape = shapes.get(name, kind.shape)
+            if shape and not isinstance(shape[0], int):
+                shape = (1, *shape[1:])
+            whole = TensorType(kind.dtype, shape)
+            if not whole.is_static:
+                raise InputError(f"input '{name}' is {kind}: say which sizes are meant, as in {name}=1x3x224x224")
+            zeros[name] = np.zeros(whole.dims, kind.dtype.numpy)
+        return zeros
 
     # ---- tuning -----------------------------------------------------------------------------------------------------
     def tunings(self) -> TuningDatabase:
@@ -132,7 +145,7 @@ class MaceEngine:
         budget: float = 60.0,
         level: str = "normal",
         inputs: Mapping[str, Any] | None = None,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Callable[[str, float], None] | None = None,
     ) -> TuningReport:
         """Search for the best kernel parameters on this device for about ``budget`` seconds, and plan anew with them.
 

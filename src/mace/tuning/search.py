@@ -24,8 +24,8 @@ BATCH = 4
 WORTHWHILE = 1.02
 """A candidate must be this much faster than the default to replace it: less is noise."""
 
-Progress = Callable[[float, str], None]
-"""Told how far along the search is, 0 to 1, and the best gain so far in words."""
+Progress = Callable[[str, float], None]
+"""Told the best gain so far in words, and how much of the budget is spent, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,25 @@ class TuningReport:
     complete: bool
 
 
+class _Clock:
+    """A budget of seconds that runs down."""
+
+    def __init__(self, seconds: float) -> None:
+        self._began, self._seconds = time.monotonic(), seconds
+
+    @property
+    def spent(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def left(self) -> float:
+        return self._seconds - self.spent
+
+    @property
+    def spent_share(self) -> float:
+        return min(1.0, self.spent / self._seconds) if self._seconds else 1.0
+
+
 class Tuner:
     """Searches for one model on one device and writes each problem's result to the database as soon as it is known."""
 
@@ -49,7 +68,7 @@ class Tuner:
         self, context: Context, database: TuningDatabase, options: PlanOptions, progress: Progress | None = None
     ) -> None:
         self._context, self._database, self._options = context, database, options
-        self._progress = progress or (lambda done, text: None)
+        self._progress = progress or (lambda text, share: None)
         self._bench = Bench(context, options.build_options)
         self._tried = 0
 
@@ -57,110 +76,94 @@ class Tuner:
         """Tune a bound graph for at most about ``budget`` seconds. Raises ``ValueError`` for an unknown level."""
         if level not in LEVELS:
             raise ValueError(f"level '{level}' is none of {', '.join(LEVELS)}")
-        began = time.monotonic()
-        deadline = began + budget
+        clock = _Clock(budget)
         traits = self._context.device.traits
         tasks = tuning_tasks(graph, traits, None, self._options)
         known = self._database.own.entries
         open_tasks = [t for t in tasks if t.key not in known or not known[t.key].covers(level)]
-        already = len(tasks) - len(open_tasks)
         try:
-            timed = self._defaults(open_tasks, traits, deadline)
-            done = self._search(timed, traits, deadline, level, began, budget)
+            done = self._search(self._defaults(open_tasks, traits), traits, clock, level)
         finally:
             self._bench.close()
-        self._progress(1.0, f"{done} of {len(open_tasks)} problems")
+        self._progress(f"{done} of {len(open_tasks)} problems", 1.0)
         return TuningReport(
-            len(tasks),
-            done,
-            already,
-            self._tried,
-            self._bench.crashes,
-            time.monotonic() - began,
-            self._gain(tasks),
-            done == len(open_tasks),
+            problems=len(tasks),
+            done=done,
+            already=len(tasks) - len(open_tasks),
+            tried=self._tried,
+            crashes=self._bench.crashes,
+            seconds=clock.spent,
+            gain=self._gain(tasks),
+            complete=done == len(open_tasks),
         )
 
-    def _defaults(
-        self, tasks: list[TuningTask], traits: DeviceTraits, deadline: float
-    ) -> list[tuple[TuningTask, Candidate, float]]:
-        """Each task with its default candidate and that one's time, where most of the plan's time goes first."""
-        found: list[tuple[TuningTask, Candidate, float]] = []
-        for start in range(0, len(tasks), BATCH):
-            if time.monotonic() > deadline:
-                break
-            for task in tasks[start : start + BATCH]:
-                default = task.space.default(task.problem, traits)
-                calls = task.calls(default) if default is not None else None
-                if default is None or calls is None:
-                    continue
-                candidate = Candidate(default, tuple(calls))
-                for compiled in self._bench.compile(task, [candidate]):
-                    seconds = self._bench.time(compiled)
-                    if seconds is not None:
-                        found.append((task, candidate, seconds))
-        return sorted(found, key=lambda f: -f[2] * f[0].launches)
+    def _defaults(self, tasks: list[TuningTask], traits: DeviceTraits) -> list[tuple[Compiled, float]]:
+        """Each task's default candidate with its time in seconds, where most of the plan's time goes first."""
+        candidates = [Candidate.of(t, t.space.default(t.problem, traits)) for t in tasks]
+        timed = [(c, self._bench.time(c)) for c in self._bench.compile([c for c in candidates if c is not None])]
+        found = [(c, seconds) for c, seconds in timed if seconds is not None]
+        return sorted(found, key=lambda f: -f[1] * f[0].candidate.task.launches)
 
-    def _search(
-        self,
-        timed: list[tuple[TuningTask, Candidate, float]],
-        traits: DeviceTraits,
-        deadline: float,
-        level: str,
-        began: float,
-        budget: float,
-    ) -> int:
+    def _search(self, timed: list[tuple[Compiled, float]], traits: DeviceTraits, clock: _Clock, level: str) -> int:
+        """Tune one task after the other; returns how many were searched to the end of the level."""
         done = 0
-        total = sum(s * t.launches for t, _, s in timed) or 1.0
-        for task, default, seconds in timed:
-            now = time.monotonic()
-            if now > deadline:
+        total = sum(s * c.candidate.task.launches for c, s in timed) or 1.0
+        for default, seconds in timed:
+            if clock.left <= 0:
                 break
-            # A problem may use its share of what is left, by its share of the time, and at least two seconds.
-            share = max(2.0, 2 * (deadline - now) * seconds * task.launches / total)
-            tuned, finished = self._tune(task, default, seconds, traits, min(deadline, now + share), level)
-            total -= seconds * task.launches
+            task = default.candidate.task
+            weight = seconds * task.launches
+            # A task may use twice its share of what is left, by its share of the run time, and at least two seconds.
+            share = min(clock.left, max(2.0, 2 * clock.left * weight / total))
+            tuned, finished = self._tune(default, seconds, traits, _Clock(share), level)
+            total -= weight
             self._database.put(task.key, tuned)
             self._database.save()
             done += finished
-            text = f"{task.space.name}: {tuned.gain:.2f}x; {self._tried} tried"
-            self._progress(min(1.0, (time.monotonic() - began) / budget), text)
+            gain = max((t.gain for t in self._database.own.entries.values()), default=1.0)
+            self._progress(f"{self._tried} tried, best gain {gain:.2f}x ({task.space.name})", clock.spent_share)
         return done
 
     def _tune(
-        self, task: TuningTask, default: Candidate, seconds: float, traits: DeviceTraits, until: float, level: str
+        self, default: Compiled, seconds: float, traits: DeviceTraits, clock: _Clock, level: str
     ) -> tuple[Tuned, bool]:
-        """The best parameters for a task, and whether the search of this level came to its end."""
-        ranked = [p for p in self._order(task, traits) if dict(p) != dict(default.params)][: CANDIDATES[level]]
-        timed: list[tuple[float, Compiled]] = []
+        """The best parameters for a task, and whether the search of this level came to its end.
+
+        The default is timed again beside every batch, so that a machine that is busy for a while favours nobody.
+        """
+        task = default.candidate.task
+        ranked = [p for p in self._order(task, traits) if dict(p) != dict(default.candidate.params)]
+        ranked = ranked[: CANDIDATES[level]]
+        better: list[tuple[float, Compiled]] = []
         best, barren, position = seconds, 0, 0
-        while position < len(ranked) and barren < PATIENCE[level] and time.monotonic() < until:
+        while position < len(ranked) and barren < PATIENCE[level] and clock.left > 0:
             batch = ranked[position : position + BATCH]
             position += len(batch)
-            candidates = [Candidate(p, tuple(calls)) for p in batch if (calls := task.calls(p))]
-            for compiled in self._bench.compile(task, candidates):
+            candidates = [c for p in batch if (c := Candidate.of(task, p)) is not None]
+            seconds = min(seconds, self._bench.time(default) or seconds)
+            best = min(best, seconds)
+            for compiled in self._bench.compile(candidates):
                 taken = self._bench.time(compiled)
                 self._tried += 1
                 barren += 1
                 if taken is not None and taken * WORTHWHILE < best:
                     best, barren = taken, 0
-                    timed.append((taken, compiled))
+                    better.append((taken, compiled))
         finished = position >= len(ranked) or barren >= PATIENCE[level]
-        params, best = self._choose(task, default.params, seconds, timed)
+        params, best = self._choose(default, seconds, better)
         reached = level if finished else LEVELS[max(0, LEVELS.index(level) - 1)]
-        return Tuned(params, best * 1e6, seconds * 1e6, position, reached), finished
+        return Tuned(params, best * 1e6, max(seconds, best) * 1e6, position, reached), finished
 
-    def _choose(
-        self, task: TuningTask, default: Params, seconds: float, timed: list[tuple[float, Compiled]]
-    ) -> tuple[Params, float]:
-        """The fastest candidate that computes the right thing, timed once more against the noise; else the default."""
-        for taken, compiled in sorted(timed, key=lambda t: t[0])[:3]:
+    def _choose(self, default: Compiled, seconds: float, better: list[tuple[float, Compiled]]) -> tuple[Params, float]:
+        """The fastest candidate that computes the right thing, timed once more beside the default; else the default."""
+        for taken, compiled in sorted(better, key=lambda t: t[0])[:3]:
             again = self._bench.time(compiled, budget=0.1)
+            seconds = min(seconds, self._bench.time(default, budget=0.1) or seconds)
             if again is None or min(taken, again) * WORTHWHILE >= seconds:
                 continue
-            if is_right(task, compiled.candidate.params, self._context, self._options):
+            if is_right(default.candidate.task, compiled.candidate.params, self._context, self._options):
                 return compiled.candidate.params, min(taken, again)
-        return default, seconds
+        return default.candidate.params, seconds
 
     def _order(self, task: TuningTask, traits: DeviceTraits) -> list[Params]:
         """Candidates as the cost model ranks them, with what was best on related devices in front."""

@@ -36,10 +36,17 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Parameters to try, and the launches they give."""
+    """A task with parameters to try, and the launches they give."""
 
+    task: TuningTask
     params: Params
     calls: tuple[KernelCall, ...]
+
+    @classmethod
+    def of(cls, task: TuningTask, params: Params | None) -> Candidate | None:
+        """None when the task's node does not come out with these parameters."""
+        calls = task.calls(params) if params is not None else None
+        return cls(task, params, tuple(calls)) if params is not None and calls else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +69,12 @@ class Bench:
         self.crashes = 0
         """Candidates that killed their worker."""
 
-    def compile(self, task: TuningTask, candidates: Sequence[Candidate]) -> list[Compiled]:
+    def compile(self, candidates: Sequence[Candidate]) -> list[Compiled]:
         """Those candidates that compile and survive a run, in the given order."""
         jobs = []
         for candidate in candidates:
             instances = {i.name: i for i in map(instance_of, candidate.calls)}
-            trials = tuple(_trial(call, task.context) for call in candidate.calls)
+            trials = tuple(_trial(call, candidate.task.context) for call in candidate.calls)
             jobs.append(CompileJob(program_text(instances.values()), self._options, trials))
         outcomes = self._pool.run_all(jobs, seconds=SECONDS_PER_CANDIDATE)
         compiled = []
