@@ -86,11 +86,15 @@ class _Reader:
         if self._count > ENTRIES_MAX or depth > 32:
             raise ConfigError(f"line {line}: nests or repeats more than a deployment file does", path=self._path)
         tag = str(node.tag).rpartition(":")[2]
-        if node.id == "scalar":
-            return Entry(line, key, str(node.value), tag)
-        if node.id == "sequence":
-            return Entry(line, key, [self.entry(n, f"{key}[{i}]", depth + 1) for i, n in enumerate(node.value)], tag)
-        return Entry(line, key, dict(self._fields(node.value, key, depth)), tag)
+        import yaml
+
+        match node:
+            case yaml.SequenceNode():
+                items = [self.entry(n, f"{key}[{i}]", depth + 1) for i, n in enumerate(node.value)]
+                return Entry(line, key, items, tag)
+            case yaml.MappingNode():
+                return Entry(line, key, dict(self._fields(node.value, key, depth)), tag)
+        return Entry(line, key, str(node.value), tag)
 
     def _fields(self, pairs: list[tuple[Any, Any]], key: str, depth: int) -> Iterator[tuple[str, Entry]]:
         seen: set[str] = set()

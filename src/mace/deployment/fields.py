@@ -129,7 +129,9 @@ def read_sha256(entry: Entry, found: Findings) -> str:
     """64 hexadecimal digits."""
     text = read_text(entry, found).strip().lower()
     if text and not re.fullmatch(r"[0-9a-f]{64}", text):
-        found.problem(entry, f"'{text}' is no SHA-256: 64 hexadecimal digits were expected, {len(text)} characters found")
+        found.problem(
+            entry, f"'{text}' is no SHA-256: 64 hexadecimal digits were expected, {len(text)} characters found"
+        )
         return ""
     return text
 

@@ -62,7 +62,9 @@ def _model(name: str, entry: Entry, folder: Path, found: Findings) -> ModelSpec:
         platform=fields.read_choice(known["platform"], found, PLATFORMS) if "platform" in known else "onnx",
         file=_file(known.get("model_file_path"), folder, found),
         sha256=_optional_sha(known.get("model_sha256_checksum"), found),
-        subgraphs=tuple(read_subgraph(e, folder, found) for e in known["subgraphs"].items) if "subgraphs" in known else (),
+        subgraphs=tuple(read_subgraph(e, folder, found) for e in known["subgraphs"].items)
+        if "subgraphs" in known
+        else (),
         runtime=_runtime(known.get("runtime"), found),
         data_type=_data_type(known.get("data_type"), found),
         winograd=fields.read_int(known["winograd"], found, allowed=(0, 2, 4)) if "winograd" in known else 4,

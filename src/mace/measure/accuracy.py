@@ -77,7 +77,8 @@ class Accuracy:
         return {
             "samples": self.samples,
             "contenders": [
-                {"name": name, "scores": {s: self.mean(name, s) for s in scores}} for name, scores in self.scores.items()
+                {"name": name, "scores": {s: self.mean(name, s) for s in scores}}
+                for name, scores in self.scores.items()
             ],
             "comparisons": [c.to_json() for c in self.comparisons],
         }
@@ -131,9 +132,7 @@ def compare(contender: str, score: str, base: Sequence[float], ours: Sequence[fl
     return Comparison(contender, score, interval, lost, won, p, verdict)
 
 
-def _scored(
-    contender: Contender, item: Item, label: Any, plugin: Plugin, images: ImageOptions
-) -> dict[str, float]:
+def _scored(contender: Contender, item: Item, label: Any, plugin: Plugin, images: ImageOptions) -> dict[str, float]:
     try:
         feeds = feeds_for(item, plugin, contender.inputs, images)
         prediction = plugin.postprocess(contender.run(feeds))
@@ -143,4 +142,6 @@ def _scored(
     except Exception as error:  # it is the user's code
         if not plugin.path:
             raise
-        raise ConfigError(f"the plug-in failed on a sample: {type(error).__name__}: {error}", path=plugin.path) from error
+        raise ConfigError(
+            f"the plug-in failed on a sample: {type(error).__name__}: {error}", path=plugin.path
+        ) from error

@@ -22,6 +22,8 @@ from mace.opencl import select_device
 Progress = Callable[[str, float], None]
 StartKind = Literal["cold", "storage", "program"]
 
+_NEWEST_FIRST: tuple[StartKind, ...] = ("program", "storage", "cold")
+
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
@@ -129,9 +131,17 @@ class _Bench:
         for i in range(o.storage):
             yield _Step(f"{self.name}: start from the storage {i + 1}", 1.0, lambda: self._start("storage"))
         for i in range(o.rounds):
-            yield _Step(f"{self.name}: start from the file and run, round {i + 1}", 1.0 + o.seconds, lambda: self._start("program"))
+            yield _Step(
+                f"{self.name}: start from the file and run, round {i + 1}",
+                1.0 + o.seconds,
+                lambda: self._start("program"),
+            )
         if o.batches:
-            yield _Step(f"{self.name}: throughput", 5.0 + o.seconds * (len(o.batches) + len(o.threads)), self._measure_throughput)
+            yield _Step(
+                f"{self.name}: throughput",
+                5.0 + o.seconds * (len(o.batches) + len(o.threads)),
+                self._measure_throughput,
+            )
         if o.profile:
             yield _Step(f"{self.name}: launch by launch", 4.0, self._measure_profile)
 
@@ -168,7 +178,7 @@ class _Bench:
 
     def record(self) -> dict[str, Any]:
         rounds = [r["samples"] for r in self.starts["program"] if r["samples"]]
-        last = next((r for kind in ("program", "storage", "cold") for r in self.starts[kind]), None)  # type: ignore[index]
+        last = next((r for kind in _NEWEST_FIRST for r in self.starts[kind]), None)
         program = Path(self.program)
         return {
             "model": model_summary(self.model),
@@ -200,7 +210,12 @@ def _latency(rounds: list[list[float]], warm_up: list[list[float]]) -> dict[str,
     if not rounds:
         return None
     flat = [t for r in rounds for t in r]
-    return {**_summary(flat), "rounds": rounds, "round_medians": [_summary(r)["median"] for r in rounds], "warm_up": warm_up}
+    return {
+        **_summary(flat),
+        "rounds": rounds,
+        "round_medians": [_summary(r)["median"] for r in rounds],
+        "warm_up": warm_up,
+    }
 
 
 def _summary(values: Sequence[float]) -> dict[str, Any]:

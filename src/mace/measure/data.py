@@ -30,7 +30,7 @@ class DataSource:
     """
 
     paths: tuple[str, ...] = ()
-    images: ImageOptions = ImageOptions()
+    images: ImageOptions = field(default_factory=ImageOptions)
     ranges: Mapping[str, Range] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     count: int = 1

@@ -44,7 +44,7 @@ class Difference:
 def difference(ours: Array, reference: Array) -> Difference:
     """Compare an array with the one that is right. Never raises: what cannot be compared says so in ``problem``."""
     ours, reference = np.asarray(ours), np.asarray(reference)
-    exact = reference.dtype.kind not in "fcV" or reference.dtype.kind == "V" and not DType.of(reference.dtype).is_float
+    exact = _is_discrete(reference)
     if ours.shape != reference.shape:
         return _incomparable(reference.size, exact, f"shape {ours.shape}, where the source gives {reference.shape}")
     if reference.dtype.kind in "OUST":
@@ -75,6 +75,12 @@ def difference(ours: Array, reference: Array) -> Difference:
 def worst(differences: list[Difference]) -> Difference:
     """The one with the lowest signal-to-noise ratio; those that could not be compared come first."""
     return min(differences, key=lambda d: (not d.problem, d.snr_db, -d.max_abs))
+
+
+def _is_discrete(array: Array) -> bool:
+    if array.dtype.kind == "V":  # a type of ml_dtypes
+        return not DType.of(array.dtype).is_float
+    return array.dtype.kind not in "fc"
 
 
 def _numbers(array: Array) -> Array:

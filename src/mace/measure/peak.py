@@ -35,7 +35,10 @@ class Peak:
 
     def bandwidth(self, nbytes: int) -> float:
         """Bytes per second for a launch that touches ``nbytes``: that of the smallest working set that holds them."""
-        return next((b.bytes_per_second for b in self.bandwidths if nbytes <= b.working_set), self.bandwidths[-1].bytes_per_second)
+        return next(
+            (b.bytes_per_second for b in self.bandwidths if nbytes <= b.working_set),
+            self.bandwidths[-1].bytes_per_second,
+        )
 
     def seconds(self, flops: int, nbytes: int) -> float:
         """The least time that so much arithmetic and traffic can take on this device (the roofline)."""
@@ -44,7 +47,9 @@ class Peak:
     def to_json(self) -> dict[str, Any]:
         return {
             "flops": self.flops,
-            "bandwidths": [{"working_set": b.working_set, "bytes_per_second": b.bytes_per_second} for b in self.bandwidths],
+            "bandwidths": [
+                {"working_set": b.working_set, "bytes_per_second": b.bytes_per_second} for b in self.bandwidths
+            ],
         }
 
     @classmethod

@@ -31,13 +31,15 @@ def measure_profile(task: Task) -> Result:
         engine.run(sample)
         pairs = [pair for executor in engine.executors() for pair in executor.launches()]
         plans = [executor.plan for executor in engine.executors()]
-        passes, end = [], time.perf_counter() + task.seconds
+        passes: list[list[float]] = []
+        end = time.perf_counter() + task.seconds
         while pairs and len(passes) < task.runs and (len(passes) < 3 or time.perf_counter() < end):
             passes.append(context.timed([prepared for _, prepared in pairs]))
         medians = np.median(np.array(passes), axis=0).tolist() if passes else []
         peak = measure_peak(context)
     launches = [
-        _row(index, plan_launch, seconds, peak) for index, ((plan_launch, _), seconds) in enumerate(zip(pairs, medians, strict=True))
+        _row(index, launch, seconds, peak)
+        for index, ((launch, _), seconds) in enumerate(zip(pairs, medians, strict=True))
     ]
     for row, (plan_launch, _), owner in zip(launches, pairs, [p for p in plans for _ in p.launches], strict=True):
         kernel = owner.kernels[plan_launch.kernel]

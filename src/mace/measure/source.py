@@ -87,7 +87,9 @@ class SourceModel:
             model: bytes | str = proto.SerializeToString() if proto.ByteSize() < PROTOBUF_MAX else str(self.path)
             return self._runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own
-            raise ModelError(f"onnxruntime cannot run {self.path}, so there is nothing to compare with: {error}") from error
+            raise ModelError(
+                f"onnxruntime cannot run {self.path}, so there is nothing to compare with: {error}"
+            ) from error
 
     def _answer(self, session: Any, feeds: Mapping[str, Array], names: Iterable[str]) -> dict[str, Any]:
         names = list(names)
