@@ -23,6 +23,7 @@ from mace.version import __version__
 if TYPE_CHECKING:
     from mace.convert import convert
     from mace.engine.builder import GPUContext, GPUContextBuilder
+    from mace.engine.checking import check_program
     from mace.engine.engine import MaceEngine, load
     from mace.engine.runtime import MaceRuntime
     from mace.engine.status import MaceStatus
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "convert": "mace.convert",
+    "check_program": "mace.engine.checking",
     "load": "mace.engine.engine",
     "MaceEngine": "mace.engine.engine",
     "MaceRuntime": "mace.engine.runtime",
@@ -59,6 +61,7 @@ __all__ = [
     "MaceWarning",
     "TensorType",
     "__version__",
+    "check_program",
     "convert",
     "find_devices",
     "load",
