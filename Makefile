@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 # Runs the default suite on this many processes.
 JOBS ?= 2
 
-.PHONY: help demo test test-slow lint format docs bench wheel clean
+.PHONY: help demo test test-slow stress fuzz lint format docs bench wheel clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -41,6 +41,13 @@ test: $(VENV)/.dev ## The default tests, on every OpenCL implementation that is 
 
 test-slow: $(VENV)/.dev ## The long tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
+
+stress: $(VENV)/.dev ## Kill saves and start processes at once, long: ROUNDS=50
+	MACE_STRESS_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest -m slow tests/program/test_faults.py \
+		tests/program/test_damage.py tests/engine/test_stress.py tests/engine/test_program_files.py
+
+fuzz: $(VENV)/.dev ## Fuzz every reader of program files for SECONDS=600
+	$(BIN)/python tests/fuzz/fuzz_program.py $(or $(SECONDS),600)
 
 lint: $(VENV)/.dev ## Format, lint, types, imports between layers: all four, whichever fails
 	@status=0; for check in "ruff format --check --quiet ." "ruff check --quiet ." mypy "lint-imports --no-cache"; do \

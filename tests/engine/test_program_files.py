@@ -110,3 +110,19 @@ def test_altered_behind_a_recomputed_hash(model_path: Path, device_spec: str, pr
     engine = run_with(model_path, device_spec, encode_program(ProgramContent(tuple(entries))).to_bytes())
     assert engine.stats.programs_from_source > 0
     assert reasons(engine) & {"refused-by-driver", "crashed-the-driver"}
+
+
+def test_two_models_share_a_file(model_path: Path, device_spec: str, tmp_path: Path) -> None:
+    """A model of the same shapes with other weights never gets the first one's, though both lie in one folder."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = small_model()
+    weights = model.graph.initializer[0]
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * 2, weights.name))
+    onnx.save(model, tmp_path / "other.onnx")
+    mace.convert(tmp_path / "other.onnx", tmp_path / "other.mace")
+    for path, reference in ((model_path, small_model()), (tmp_path / "other.mace", model)) * 2:
+        with mace.load(path, device=device_spec, storage=tmp_path / "storage") as engine:
+            np.testing.assert_allclose(engine.run({"x": X})["y"], expected(reference, X), rtol=2e-5, atol=1e-5)
+    assert engine.stats.programs_from_source == 0

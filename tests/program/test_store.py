@@ -117,6 +117,19 @@ def test_a_store_that_cannot_be_made_is_a_warning(tmp_path: Path, trust: Trust) 
     assert (outcome.reason, outcome.saved) == (Reason.NOT_SAVED, None)
 
 
+def test_more_than_a_file_holds_is_a_warning(tmp_path: Path, trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content beyond the layout's 32 bits is not saved, and nothing is raised."""
+    from mace.errors import LimitError
+    from mace.program import opening
+
+    def too_much(*_: object, **__: object) -> None:
+        raise LimitError("more than 4 GiB")
+
+    monkeypatch.setattr(opening, "encode_program", too_much)
+    with pytest.warns(StorageWarning, match="4 GiB"):
+        assert ProgramStore(tmp_path, trust=trust).save(plan("a")).reason is Reason.NOT_SAVED
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_store_is_a_warning(tmp_path: Path, trust: Trust) -> None:
     """A folder without write permission is read, and not written."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mace.errors import ProgramFileError, StorageError, StorageWarning
+from mace.errors import MaceError, ProgramFileError, StorageError, StorageWarning
 from mace.files.folders import programs_folder
 from mace.files.mapping import open_file
 from mace.program.content import EntryId, ProgramContent, merge
@@ -87,7 +87,7 @@ class ProgramStore:
                 if not locked:
                     return self._warn(Reason.LOCK_BUSY, f"no lock within {self.lock_seconds:g} s")
                 return self._merge(content, used)
-        except StorageError as error:
+        except MaceError as error:  # a full disk, or more than the layout can hold
             return self._warn(Reason.NOT_SAVED, str(error))
         except OSError as error:
             return self._warn(Reason.NOT_SAVED, f"{self.path}: {error.strerror or error}")
