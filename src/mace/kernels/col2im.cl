@@ -31,6 +31,7 @@ __kernel void KERNEL_NAME(__global const E_T *restrict x, __global E_T *restrict
     E_C sum = 0;
     for (int k = 0; k < BLOCK_AREA; ++k) {
         int position = get_global_id(0), element = k, column = 0, scale = 1, hit = 1;
+#pragma unroll
         for (int a = RANK - 1; a >= 0; --a) {
             const int offset = position % image[a] + pads[a] - element % block[a] * dilations[a];
             position /= image[a];

@@ -21,6 +21,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const INDEX_
     long at = indices[id];
     at = clamp(at < 0 ? at + EXTENT : at, 0L, (long)EXTENT - 1);
     int rest = id, from = 0;
+#pragma unroll
     for (int a = RANK - 1; a >= 0; --a) {
         from += (a == AXIS ? (int)at : rest % out[a]) * strides[a];
         rest /= out[a];

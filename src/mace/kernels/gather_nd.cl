@@ -22,6 +22,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const INDEX_
     const int extents[AXES] = {EXTENTS}, strides[AXES] = {STRIDES};
     const int r = get_global_id(0) % INNER, tuple = get_global_id(0) / INNER;
     int from = tuple / PER_BATCH * BATCH_STRIDE + r;
+#pragma unroll
     for (int d = 0; d < DEPTH; ++d) {
         long at = indices[tuple * DEPTH + d];
         at = clamp(at < 0 ? at + extents[d] : at, 0L, (long)extents[d] - 1);

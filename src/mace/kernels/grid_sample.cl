@@ -53,6 +53,7 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const G_T *re
     const int at = get_global_id(0), plane = get_global_id(1);
     int first[RANK];
     X_C weights[RANK][TAPS];
+#pragma unroll
     for (int a = 0; a < RANK; ++a) {
         const G_C low = ALIGN_CORNERS ? (G_C)0 : (G_C)-0.5f;
         const G_C high = ALIGN_CORNERS ? (G_C)(extents[a] - 1) : (G_C)extents[a] - (G_C)0.5f;
@@ -88,12 +89,14 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const G_T *re
 #endif
     }
     int count = 1;
+#pragma unroll
     for (int a = 0; a < RANK; ++a)
         count *= TAPS;
     X_C sum = 0;
     for (int k = 0; k < count; ++k) {
         int rest = k, from = 0, stride = 1, inside = 1;
         X_C weight = 1;
+#pragma unroll
         for (int a = RANK - 1; a >= 0; --a) {
             const int tap = rest % TAPS;
             rest /= TAPS;

@@ -21,6 +21,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global UNIT *restri
     const int dims[RANK] = {DIMS}, xs[RANK] = {X_STRIDES}, ys[RANK] = {Y_STRIDES};
     int from = X_OFFSET, to = Y_OFFSET;
     int rest = get_global_id(1);
+#pragma unroll
     for (int a = SPLIT - 1; a >= 0; --a) {
         const int i = a ? rest % dims[a] : rest;
         rest /= dims[a];
@@ -41,6 +42,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global UNIT *restri
     }
 #else
     rest = get_global_id(0);
+#pragma unroll
     for (int a = RANK - 1; a >= SPLIT; --a) {
         const int i = a > SPLIT ? rest % dims[a] : rest;
         rest /= dims[a];

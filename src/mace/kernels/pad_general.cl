@@ -1,5 +1,5 @@
 // Pad (ONNX Pad-25) of any rank: one work-item per output element. Where padding is negative, x is cut first and the modes
-// see only what is left of it.
+// see only what is left of it. Index dimensions: last axis, last but one, all others.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME pad_general
@@ -39,8 +39,9 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x,
 #if !RUNTIME
     const int begins[RANK] = {BEGINS};
 #endif
-    int rest = get_global_id(0);
+    int rest = get_global_id(2);
     int from = 0, stride = 1, inside = !EMPTY;
+#pragma unroll
     for (int a = RANK - 1; a >= 0; --a) {
 #if RUNTIME
         int begin = 0;
@@ -58,8 +59,9 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x,
         const int end = out[a] - in[a] - begin;
         const int cut = max(-begin, 0);
         const int extent = in[a] - cut - max(-end, 0);
-        int i = rest % out[a] - max(begin, 0);
-        rest /= out[a];
+        int i = a == RANK - 1 ? (int)get_global_id(0) : a == RANK - 2 ? (int)get_global_id(1) : rest % out[a];
+        rest /= a < RANK - 2 ? out[a] : 1;
+        i -= max(begin, 0);
 #if MODE == 0
         inside = inside && i >= 0 && i < extent;
 #elif MODE == 2
@@ -79,5 +81,6 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x,
 #else
     const UNIT outside = 0;
 #endif
-    y[get_global_id(0)] = inside ? x[from] : outside;
+    const int to = ((int)get_global_id(2) * (int)get_global_size(1) + (int)get_global_id(1)) * (int)get_global_size(0);
+    y[to + (int)get_global_id(0)] = inside ? x[from] : outside;
 }

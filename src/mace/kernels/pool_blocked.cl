@@ -30,6 +30,9 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define VEC JOIN(float, V)
 #define TILES ((OW + TW - 1) / TW)
+// Taps of a dimension that lie inside: from FIRST to before LAST, for a window that begins at p.
+#define FIRST(p, D) ((p) < 0 ? (-(p) + (D) - 1) / (D) : 0)
+#define LAST(p, D, K, END) min(K, ((END) - (p) + (D) - 1) / (D))
 
 __attribute__((vec_type_hint(VEC)))
 __kernel void KERNEL_NAME(__global const float *restrict x, __global float *restrict y)
@@ -47,11 +50,9 @@ __kernel void KERNEL_NAME(__global const float *restrict x, __global float *rest
 #define TAKE(t, v) acc[t] += v
 #endif
     const int inside = w0 >= 0 && w0 + (TW - 1) * SW + (KW - 1) * DW < IW;
-    for (int kh = 0; kh < KH; ++kh) {
-        const int h = h0 + kh * DH;
-        if (h < 0 || h >= IH)
-            continue;
-        __global const float *row = xp + h * (IW * V);
+    const int first_h = FIRST(h0, DH), last_h = LAST(h0, DH, KH, IH);
+    for (int kh = first_h; kh < last_h; ++kh) {
+        __global const float *row = xp + (h0 + kh * DH) * (IW * V);
         if (inside) {
 #pragma unroll
             for (int kw = 0; kw < KW; ++kw)
@@ -69,17 +70,10 @@ __kernel void KERNEL_NAME(__global const float *restrict x, __global float *rest
         }
     }
 #if MODE == 1
-    int rows = 0;
-    for (int kh = 0; kh < KH; ++kh) {
-        const int h = h0 + kh * DH;
-        rows += COUNT_PADDING ? h < EH : h >= 0 && h < IH;
-    }
+    const int rows = COUNT_PADDING ? LAST(h0, DH, KH, EH) : last_h - first_h;
     for (int t = 0; t < TW; ++t) {
-        int columns = 0;
-        for (int kw = 0; kw < KW; ++kw) {
-            const int w = w0 + t * SW + kw * DW;
-            columns += COUNT_PADDING ? w < EW : w >= 0 && w < IW;
-        }
+        const int w = w0 + t * SW;
+        const int columns = COUNT_PADDING ? LAST(w, DW, KW, EW) : LAST(w, DW, KW, IW) - FIRST(w, DW);
         acc[t] *= 1.0f / (float)max(rows * columns, 1);
     }
 #endif

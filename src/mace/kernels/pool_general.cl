@@ -41,6 +41,10 @@
 #define EW 1
 #endif
 
+// Taps of a dimension that lie inside: from FIRST to before LAST, for a window that begins at p.
+#define FIRST(p, D) ((p) < 0 ? (-(p) + (D) - 1) / (D) : 0)
+#define LAST(p, D, K, END) min(K, ((END) - (p) + (D) - 1) / (D))
+
 __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y
 #if HAS_INDICES
                           , __global long *restrict indices
@@ -50,27 +54,26 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict
     const int at = get_global_id(0), plane = get_global_id(1);
     const int d0 = at / (OW * OH) * SD - PD, h0 = at / OW % OH * SH - PH, w0 = at % OW * SW - PW;
     const int base = plane * (ID * IH * IW);
+    const int last_d = LAST(d0, DD, KD, ID), last_h = LAST(h0, DH, KH, IH), last_w = LAST(w0, DW, KW, IW);
     ACC value = MODE == 0 ? (ACC)(LOWEST) : (ACC)0;
-    int best = -1, count = 0;
-    for (int kd = 0; kd < KD; ++kd) {
-        const int d = d0 + kd * DD;
-        for (int kh = 0; kh < KH; ++kh) {
-            const int h = h0 + kh * DH;
-            for (int kw = 0; kw < KW; ++kw) {
-                const int w = w0 + kw * DW;
-                count += d < ED && h < EH && w < EW && COUNT_PADDING;
-                if (d < 0 || d >= ID || h < 0 || h >= IH || w < 0 || w >= IW)
-                    continue;
+#if HAS_INDICES
+    int best = -1;
+#endif
+    for (int kd = FIRST(d0, DD); kd < last_d; ++kd)
+        for (int kh = FIRST(h0, DH); kh < last_h; ++kh)
+            for (int kw = FIRST(w0, DW); kw < last_w; ++kw) {
+                const int d = d0 + kd * DD, h = h0 + kh * DH, w = w0 + kw * DW;
                 const int from = (d * IH + h) * IW + w;
                 const ACC v = X_LD(x, base + from);
-#if MODE == 0
+#if MODE == 0 && !HAS_INDICES
+                value = v > value ? v : value;
+#elif MODE == 0
                 if (best < 0 || v > value) {
                     value = v;
                     best = COLUMN_MAJOR ? (w * IH + h) * ID + d : from;
                 }
 #elif MODE == 1
                 value += v;
-                count += !COUNT_PADDING;
 #elif P == 1
                 value += fabs(v);
 #elif P == 2
@@ -79,9 +82,12 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict
                 value += pow(fabs(v), (ACC)P);
 #endif
             }
-        }
-    }
 #if MODE == 1
+#if COUNT_PADDING
+    const int count = LAST(d0, DD, KD, ED) * LAST(h0, DH, KH, EH) * LAST(w0, DW, KW, EW);
+#else
+    const int count = (last_d - FIRST(d0, DD)) * (last_h - FIRST(h0, DH)) * (last_w - FIRST(w0, DW));
+#endif
     value /= (ACC)max(count, 1);
 #elif MODE == 2 && P == 2
     value = sqrt(value);

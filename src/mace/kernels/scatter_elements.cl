@@ -29,6 +29,7 @@ __kernel void KERNEL_NAME(__global const INDEX_T *restrict indices, __global con
 {
     const int lines[AXES] = {LINES}, ys[AXES] = {Y_STRIDES}, us[AXES] = {U_STRIDES};
     int rest = get_global_id(0), to = 0, from = 0;
+#pragma unroll
     for (int a = RANK - 1; a >= 0; --a) {
         const int i = a ? rest % lines[a] : rest;
         rest /= lines[a];

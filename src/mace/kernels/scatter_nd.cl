@@ -29,6 +29,7 @@ __kernel void KERNEL_NAME(__global const INDEX_T *restrict indices, __global con
     const int r = get_global_id(0), share = get_global_id(1);
     for (int t = 0; t < TUPLES; ++t) {
         int slot = 0, valid = 1;
+#pragma unroll
         for (int d = 0; d < DEPTH; ++d) {
             long at = indices[t * DEPTH + d];
             at = at < 0 ? at + extents[d] : at;

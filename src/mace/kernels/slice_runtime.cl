@@ -27,6 +27,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const INDEX_
     const int in[RANK] = {IN}, out[RANK] = {OUT};
     int rest = get_global_id(0);
     int from = 0, stride = 1;
+#pragma unroll
     for (int a = RANK - 1; a >= 0; --a) {
         long start = 0, step = 1;
         for (int e = 0; e < COUNT; ++e) {

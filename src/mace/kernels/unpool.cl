@@ -20,6 +20,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const long *
     for (int k = 0; k < COUNT; ++k) {
         long rest = indices[first + k];
         int cell = 0, stride = 1, inside = rest >= 0;
+#pragma unroll
         for (int a = RANK - 1; a >= 0; --a) {
             const int i = (int)(rest % from[a]);
             rest /= from[a];

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from mace.graph.ir import Node
 from mace.ops.lowering import Arg, Define, KernelCall, LowerContext, Operator, Read, Write
 from mace.ops.move.constants import constant_ints, is_known, normal_axis
@@ -40,7 +42,8 @@ def _call(
         count = ctx.type(pads).size // 2
         defines |= {"RUNTIME": 1, "INDEX_T": INDEX_TYPES[kinds.pop()], "COUNT": count, "HAS_AXES": int(bool(axes))}
         args += [Read(v) for v in (pads, axes) if v]
-    return [KernelCall("pad_general", defines, (*args, Write(y)), (ctx.type(y).size,))]
+    size = (out[-1], prod(out[-2:-1]), prod(out[:-2]))
+    return [KernelCall("pad_general", defines, (*args, Write(y)), size)]
 
 
 def lower_pad(node: Node, ctx: LowerContext) -> list[KernelCall] | None:

@@ -17,7 +17,8 @@ INT_MAX = 2**31 - 1
 UNIT_TYPES = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "uint4", 32: "uint8", 64: "uint16"}
 """Bytes moved as one → the OpenCL type that has this size (and this alignment)."""
 _WIDEST = {"cpu": 64}
-_TILE = 8
+_TILES = {"cpu": 32}
+"""Extents of the tile that a work-item transposes, 8 for other kinds of device."""
 _MIN_ROW = 32
 """Work-items of the first index dimension come from as few axes as give at least this many."""
 
@@ -84,7 +85,7 @@ class StridedCopy:
         if 0 in self.dims:
             return None
         copy, unit = self.widened(dtype.itemsize, _WIDEST.get(device.kind, 16))
-        return _tiled(copy, x, y, unit) or _plain(copy, x, y, unit, device)
+        return _tiled(copy, x, y, unit, _TILES.get(device.kind, 8)) or _plain(copy, x, y, unit, device)
 
     def calls(self, x: str, y: str, dtype: DType, device: DeviceTraits) -> list[KernelCall]:
         """As :meth:`call`, as the list that a lowering returns."""
@@ -114,18 +115,19 @@ def _plain(copy: StridedCopy, x: str, y: str, unit: int, device: DeviceTraits) -
     return KernelCall("move_strided", defines, (Read(x), Write(y)), size)
 
 
-def _tiled(copy: StridedCopy, x: str, y: str, unit: int) -> KernelCall | None:
+def _tiled(copy: StridedCopy, x: str, y: str, unit: int, tile: int) -> KernelCall | None:
     """A transposition of two axes, one contiguous in the source and the other in the target, by square tiles."""
     if len(copy.dims) < 2 or unit > 8 or copy.y_strides[-1] != 1 or copy.x_strides[-1] <= 1:
         return None
     rows = next((a for a in range(len(copy.dims) - 1) if copy.x_strides[a] == 1), None)
-    if rows is None or min(copy.dims[rows], copy.dims[-1]) < 4:
+    if rows is None:
         return None
     batch = [a for a in range(len(copy.dims) - 1) if a != rows]
     dims = tuple(copy.dims[a] for a in batch)
     defines: dict[str, Define] = {
         "UNIT": UNIT_TYPES[unit],
-        "UNITS": f"{UNIT_TYPES[unit]}{_TILE}",
+        "UNITS": f"{UNIT_TYPES[unit]}8",
+        "TILE": tile,
         "ROWS": copy.dims[rows],
         "COLS": copy.dims[-1],
         "X_COL": copy.x_strides[-1],
@@ -137,7 +139,7 @@ def _tiled(copy: StridedCopy, x: str, y: str, unit: int) -> KernelCall | None:
         "X_OFFSET": copy.x_offset,
         "Y_OFFSET": copy.y_offset,
     }
-    size = (-(-copy.dims[rows] // _TILE), -(-copy.dims[-1] // _TILE), prod(dims))
+    size = (-(-copy.dims[rows] // tile), -(-copy.dims[-1] // tile), prod(dims))
     return KernelCall("move_tiled", defines, (Read(x), Write(y)), size)
 
 
