@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import erf, sqrt
 
 import numpy as np
 import pytest
@@ -168,6 +169,19 @@ def test_tail(name: str, device: str) -> None:
     tail = Expr(3, (Step("Mul", (0, 2), f32), Step("Add", (3, 1), f32), Step("Relu", (4,), f32)))
     run = node_run(case, arrays, expected, f32, 16, [residual, factor], tail=tail)
     check(run.run(device)[0], np.maximum(expected * factor + residual, 0), f32)
+
+
+@pytest.mark.parametrize("name", ["product", "3x3", "image", "depthwise"])
+def test_long_tail(name: str) -> None:
+    """A tail of much text is compiled once, in a loop, and does the same."""
+    case = CASES[name]
+    arrays = arrays_of(case)
+    expected = expected_of(case, arrays)
+    tail = Expr(1, (Step("Gelu", (0,), DType.FLOAT32),))
+    run = node_run(case, arrays, expected, DType.FLOAT32, 16, tail=tail)
+    calls = run.lower(traits_of(available_devices()[0]))
+    assert calls is not None and calls[0].defines["ROLL_TAIL"] == 1
+    check(run.run(available_devices()[0])[0], expected * (1 + np.vectorize(erf)(expected / sqrt(2))) / 2, DType.FLOAT32)
 
 
 @pytest.mark.parametrize("device", available_devices())

@@ -50,6 +50,9 @@
 #define TAIL_PARAMS
 #define TAIL(r, at, c)
 #endif
+#ifndef ROLL_TAIL
+#define ROLL_TAIL 0                             // 1: the tail is long text: compile it once, in a loop over sums put in memory
+#endif
 #ifndef GROUP_ATTRIBUTE
 #define GROUP_ATTRIBUTE                         // reqd_work_group_size where it helps
 #endif
@@ -69,6 +72,11 @@
 
 #define VEC MACE_JOIN(float, V)
 #define TAIL_V VEC
+#if ROLL_TAIL
+#define STORE_LOOP _Pragma("unroll 1")
+#else
+#define STORE_LOOP _Pragma("unroll")
+#endif
 #define TAIL_LOAD(p, i) LDN_float(V, p, i)
 
 GROUP_ATTRIBUTE
@@ -135,15 +143,23 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const W_T *re
 #undef PIXEL
     }
 
+#if ROLL_TAIL
+    VEC sums[TH * TW * NB];
 #pragma unroll
+    for (int i = 0; i < TH * TW * NB; ++i)
+        sums[i] = acc[i];
+#else
+#define sums acc
+#endif
+    STORE_LOOP
     for (int b = 0; b < NB; ++b) {
         const int channel = (outer * NB + b) * V;
 #if HAS_BIAS
         const VEC offset = BIAS_LDN(V, bias, channel);
 #endif
-#pragma unroll
+        STORE_LOOP
         for (int p = 0; p < TH * TW; ++p) {
-            VEC sum = acc[p * NB + b];
+            VEC sum = sums[p * NB + b];
 #if HAS_BIAS
             sum += offset;
 #endif

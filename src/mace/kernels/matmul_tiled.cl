@@ -49,6 +49,9 @@
 #define TAIL_PARAMS
 #define TAIL(r, at, c)
 #endif
+#ifndef ROLL_TAIL
+#define ROLL_TAIL 0 // 1: the tail is long text: compile it once, in a loop over sums put in memory
+#endif
 #ifndef GROUP_ATTRIBUTE
 #define GROUP_ATTRIBUTE // reqd_work_group_size where it helps
 #endif
@@ -58,6 +61,11 @@
 #define STRIPES ((M + TM - 1) / TM)
 #define VEC MACE_JOIN(float, V)
 #define TAIL_V VEC
+#if ROLL_TAIL
+#define STORE_LOOP _Pragma("unroll 1")
+#else
+#define STORE_LOOP _Pragma("unroll")
+#endif
 #define TAIL_LOAD(p, i) LDN_float(V, p, i)
 #if PACKED
 #define STEP_B COLUMNS
@@ -116,12 +124,20 @@ __kernel void KERNEL_NAME(__global const A_T *restrict a, __global const B_T *re
         acc[i % (TM * NB)] += acc[i];
 #endif
 
+#if ROLL_TAIL
+    VEC sums[TM * NB];
 #pragma unroll
+    for (int i = 0; i < TM * NB; ++i)
+        sums[i] = acc[i];
+#else
+#define sums acc
+#endif
+    STORE_LOOP
     for (int i = 0; i < TM; ++i)
-#pragma unroll
+        STORE_LOOP
         for (int j = 0; j < NB; ++j) {
             const int row = m + i, column = n + j * V;
-            VEC sum = (VEC)(ALPHA)*acc[i * NB + j];
+            VEC sum = (VEC)(ALPHA)*sums[i * NB + j];
 #if HAS_BIAS
             const int from = row * BIAS_M + column * BIAS_N;
 #if BIAS_N

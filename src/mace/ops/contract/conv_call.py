@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mace.graph.ir import Node
 from mace.ops.contract.conv_problem import ConvProblem
-from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, vector_defines
+from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, tail_defines, vector_defines
 from mace.ops.lowering import Constant, Define, KernelCall, LowerContext, Read, Write
 from mace.ops.tunable import Space, tuning_key
 
@@ -52,7 +52,7 @@ def conv_call(
         **problem.defines(),
         **defines,
         **bias_macros,
-        **tail.defines,
+        **tail_defines(tail),
         **group_macros,
         "V": block,
     }

@@ -12,7 +12,7 @@ from mace.graph.ir import Node
 from mace.ops.contract.common import Tail, operand, tail_of
 from mace.ops.contract.product import Product, bias_strides
 from mace.ops.contract.register_tile import L1_BYTES, L2_BYTES, LATENCY, TILE_CYCLES, makespan, vector_registers
-from mace.ops.contract.vectors import all_real, group_defines, vector_defines
+from mace.ops.contract.vectors import all_real, group_defines, tail_defines, vector_defines
 from mace.ops.expression import NotRenderedError
 from mace.ops.lowering import Arg, Constant, Define, KernelCall, LowerContext, Write
 from mace.ops.packing import packer
@@ -62,7 +62,7 @@ def matmul_tiled(
     """At least 4 columns, and neighbouring columns of the second operand side by side unless it is constant."""
     a, b, y = node.main_inputs[0], node.main_inputs[1], node.outputs[0]
     lanes = next((v for v in (16, 8, 4) if v <= min(product.n, ctx.device.vector_width)), 0)
-    if not lanes or product.is_empty or not all_real((*node.inputs, y), ctx):
+    if not lanes or product.is_empty or ctx.options.get("generic") or not all_real((*node.inputs, y), ctx):
         return None
     packed = len(ctx.dims(b)) == 2 and ctx.constant(b) is not None
     if not packed and product.b_n != 1:
@@ -91,7 +91,7 @@ def matmul_tiled(
         **vector_defines("Y", ctx.type(y).dtype),
         **replace(product, b_batch=(0,) * len(product.batch) if packed else product.b_batch).defines(),
         **_bias_defines(bias, ctx),
-        **tail.defines,
+        **tail_defines(tail),
         **group_macros,
         "V": lanes,
         "BATCHES": product.batches,

@@ -35,6 +35,15 @@ def group_defines(device: DeviceTraits) -> tuple[dict[str, Define], tuple[int, .
     return {"GROUP_ATTRIBUTE": ""}, None
 
 
+LONG_TAIL = 500
+"""Characters of a tail's text from which on it is compiled once instead of once per sum of a register tile."""
+
+
+def tail_defines(tail: Tail) -> dict[str, Define]:
+    """The tail's macros, and ROLL_TAIL for a long one."""
+    return {**tail.defines, "ROLL_TAIL": int(len(str(tail.defines.get("TAIL(r, at, c)", ""))) > LONG_TAIL)}
+
+
 def blocked_tail(node: Node, ctx: LowerContext, block: int) -> Tail | None:
     """The tail of a contraction with a channel-blocked output; None when an operand lies otherwise than it is read."""
     out = ctx.dims(node.outputs[0])
