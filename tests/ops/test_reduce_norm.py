@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mace.ops.lowering import Layout
 from mace.tensor import Array
 from tests.ops.kernel_harness import available_devices, check
 
@@ -77,3 +78,15 @@ def test_local_response_normalization(size: int, device: str) -> None:
     expected = (x / (1.5 + 0.3 / size * squares) ** 0.6).astype(np.float32)
     attrs = {"size": size, "alpha": 0.3, "beta": 0.6, "bias": 1.5}
     check("LRN", [x], attrs, expected=[expected], device=device, **LOOSE)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("block", [0, 8])
+def test_batch_normalization(block: int, device: str) -> None:
+    """With given statistics, row-major and channel-blocked."""
+    x = normal(2, 21, 3, 5)
+    inputs = [x, normal(21), normal(21), normal(21), np.abs(normal(21)) + np.float32(0.1)]
+    layouts = {"x0": Layout(block), "y0": Layout(block)} if block else {}
+    check(
+        "BatchNormalization", inputs, {"epsilon": 1e-3}, constants=[1, 2, 3, 4], layouts=layouts, device=device, **LOOSE
+    )

@@ -95,6 +95,11 @@ def _gelu(o: _Operand) -> str:
     return f"{o.n(0.5)} * {o.x} * ({o.n(1)} + {_error_function(o, scaled)})"
 
 
+def _inverse_deviation(o: _Operand) -> str:
+    """Ours: 1 / sqrt(variance + epsilon)."""
+    return f"{o.n(1)} / sqrt({o.x} + {o.attr('epsilon', 1e-5)})"
+
+
 def _celu(o: _Operand) -> str:
     alpha = o.attr("alpha", 1.0)
     return f"({o.x} < {o.n(0)} ? {alpha} * expm1({o.x} / {alpha}) : {o.x})"
@@ -159,6 +164,7 @@ _REAL: dict[str, Callable[[_Operand], str]] = {
         f"{o.attr('gamma', _SELU_GAMMA)} * ({o.x} > {o.n(0)} ? {o.x} : {o.attr('alpha', _SELU_ALPHA)} * expm1({o.x}))"
     ),
     "Celu": _celu,
+    "InverseDeviation": _inverse_deviation,
     "Gelu": _gelu,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _hard_swish,

@@ -59,10 +59,10 @@ def channel_blocked(arrays: Sequence[Array], params: Mapping[str, Define]) -> Ar
 def blocked(arrays: Sequence[Array], params: Mapping[str, Define]) -> Array:
     """A tensor that broadcasts to N×C×(spatial), in channel-blocked layout; the lanes beyond C are zero.
 
-    ``rank`` is the rank it broadcasts to: dimensions of one element are put in front up to it.
+    ``dims`` is the shape it is given first, in the full rank: numbers with blanks between them.
     """
-    block, rank = int(params["block"]), int(params["rank"])
-    array = arrays[0].reshape((1,) * (rank - arrays[0].ndim) + arrays[0].shape)
+    block = int(params["block"])
+    array = arrays[0].reshape([int(d) for d in str(params["dims"]).split()])
     blocks = -(-array.shape[1] // block)
     padded = np.zeros((array.shape[0], blocks * block, *array.shape[2:]), array.dtype)
     padded[:, : array.shape[1]] = array

@@ -93,7 +93,7 @@ def _place(operand: Operand, out: Dims, layout: Layout, ctx: LowerContext) -> tu
     if full[1] == out[1] and (constant or mine == layout):
         arg = Read(value)
         if constant:
-            arg = Constant((value,), "blocked", (("block", layout.block), ("rank", len(out))))
+            arg = Constant((value,), "blocked", (("block", layout.block), ("dims", " ".join(map(str, full)))))
         return arg, broadcast_strides(blocked_dims(full, layout.block), whole)
     return None
 

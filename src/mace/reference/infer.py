@@ -195,5 +195,16 @@ def _constant_of_shape(
     return TensorType(dtype, shape.items)
 
 
+def _like_first(
+    node: Node, types: Mapping[str, TensorType], _partial: Mapping[str, Partial]
+) -> TensorType | None:
+    return types.get(node.input(0))
+
+
 _OwnRule = Callable[[Node, Mapping[str, TensorType], Mapping[str, Partial]], "TensorType | None"]
-_OWN_RULES: dict[str, _OwnRule] = {"Reshape": _reshape, "Expand": _expand, "ConstantOfShape": _constant_of_shape}
+_OWN_RULES: dict[str, _OwnRule] = {
+    "Reshape": _reshape,
+    "Expand": _expand,
+    "ConstantOfShape": _constant_of_shape,
+    "GroupNormalization": _like_first,
+}
