@@ -85,6 +85,11 @@ def test_damage_is_set_aside_and_the_rest_is_kept(tmp_path: Path, content: Progr
     data = bytearray(store.path.read_bytes())
     data[data.index(b"\x7fELF") + 8] ^= 1
     store.path.write_bytes(data)
+    looks: list[Look] = []
+    found = store.load(looks.append)
+    assert [look.reason for look in looks] == [Reason.DAMAGED, Reason.SALVAGED]
+    assert found is not None
+    assert [e.key for e in found.file.content.entries] == ["plan-1", "bb" * 32]
     store.save(plan("new"))
     assert sorted(e.key for e in loaded(store).entries) == sorted(["bb" * 32, "new", "plan-1"])
     aside = list(tmp_path.glob(f"{DEFAULT_NAME}.corrupt-*"))

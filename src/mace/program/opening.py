@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from mace.errors import IntegrityError, LimitError, ProgramFileError, ProgramFormatError
+from mace.errors import IntegrityError, LimitError, ProgramFileError, ProgramFormatError, TrustError
 from mace.files.mapping import OpenedFile, open_file
 from mace.files.stamps import StampBook
 from mace.program import envelope, table
-from mace.program.codec import ProgramFile, Seal, decode_program, encode_program
+from mace.program.codec import FileLayout, ProgramFile, Seal, decode_program, encode_program
 from mace.program.content import Bytes, Entry, ProgramContent
 from mace.program.encrypt import Secret
 from mace.program.files import SavedProgram, placed, write_encoded
 from mace.program.limits import DEFAULT_LIMITS, Limits
-from mace.program.trust import Trust, Verdict
+from mace.program.trust import Origin, Trust, Verdict
 
 OWN_INDEX_STAMP = "own-index"
 
@@ -70,22 +70,21 @@ def _open_bytes(
     return TrustedProgram(where, file, verdicts[0], known is not None)
 
 
-def salvage(opened: OpenedFile, trust: Trust, *, limits: Limits = DEFAULT_LIMITS) -> ProgramContent:
-    """What is intact of a damaged file of this user's own store.
+def salvage(opened: OpenedFile, trust: Trust, *, limits: Limits = DEFAULT_LIMITS) -> TrustedProgram:
+    """What is intact of a damaged file of this user's own store; perhaps nothing.
 
-    An entry is taken over when the file's index is one that mace wrote for this user, and the section has the hash
-    which that index gives. Anything else, and every compressed or encrypted file, is lost.
+    A section is taken over when the file's index is one that mace wrote for this user, and the section has the hash that
+    the index gives. Raises a ``ProgramFileError`` when the index is damaged, or the file is compressed or encrypted.
     """
     data, base = opened.data, 0
     if envelope.is_envelope(data):
         data, base = data[envelope.HEADER_BYTES :], envelope.HEADER_BYTES
-    try:
-        index = table.decode_index(data, base=base, limits=limits)
-    except (ProgramFormatError, IntegrityError, LimitError):
-        return ProgramContent()
+    index = table.decode_index(data, base=base, limits=limits)
     if not opened.is_own or (trust.stamps or StampBook()).get(OWN_INDEX_STAMP, index.sha256) is None:
-        return ProgramContent()
-    return ProgramContent(tuple(e for e in index.content.entries if _is_intact(e)))
+        raise TrustError("the index of the damaged file is not one that mace wrote here", path=opened.path)
+    content = ProgramContent(tuple(e for e in index.content.entries if _is_intact(e)))
+    file = ProgramFile(Seal(FileLayout.ENVELOPE if base else FileLayout.TABLE, ""), content, len(opened.data))
+    return TrustedProgram(opened.path, file, Verdict(Origin.OWN), False)
 
 
 def save_own(

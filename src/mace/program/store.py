@@ -70,12 +70,19 @@ class ProgramStore:
         self.limits = limits
 
     def load(self, note: Callable[[Look], None] = lambda _: None) -> TrustedProgram | None:
-        """The store's file, opened, or None; ``note`` is told what happened. :meth:`save` deals with a damaged one."""
+        """The store's file, opened, or None; ``note`` is told what happened.
+
+        Of a damaged file, what is intact is given; the next :meth:`save` replaces it.
+        """
         try:
             found = open_trusted(self.path, self.trust, secret=self.secret, limits=self.limits)
         except (StorageError, ProgramFileError) as error:
             note(look_at_failure(self.path, error))
-            return None
+            rescued = self._salvage() if isinstance(error, ProgramFileError) and is_damage(error) else None
+            if rescued is None or not rescued.file.content.entries:
+                return None
+            note(Look(str(self.path), Reason.SALVAGED, f"{len(rescued.file.content.entries)} sections"))
+            return rescued
         note(Look(str(self.path), Reason.OPENED, found.verdict.origin))
         return found
 
@@ -118,12 +125,14 @@ class ProgramStore:
         except StorageError:
             return ProgramContent()
         except ProgramFileError as error:
-            rescued = ProgramContent()
-            if is_damage(error):
-                with suppress(StorageError, ProgramFileError):
-                    rescued = salvage(open_file(self.path, max_bytes=self.limits.file_bytes), self.trust)
+            rescued = self._salvage() if is_damage(error) else None
             set_aside(self.path, "corrupt" if is_damage(error) else "foreign")
-            return rescued
+            return rescued.file.content if rescued else ProgramContent()
+
+    def _salvage(self) -> TrustedProgram | None:
+        with suppress(StorageError, ProgramFileError):
+            return salvage(open_file(self.path, max_bytes=self.limits.file_bytes), self.trust, limits=self.limits)
+        return None
 
     @contextmanager
     def _locked(self) -> Iterator[bool]:
