@@ -31,7 +31,7 @@ def check_feeds(expected: Mapping[str, TensorType], feeds: Mapping[str, Any]) ->
 def _checked(name: str, expected: TensorType, value: Any, extents: dict[str, tuple[int, str]]) -> Any:
     if isinstance(value, MaceTensor):
         value = value.data
-    if value is None or (isinstance(value, list) and value and isinstance(value[0], np.ndarray)):
+    if expected.container and (value is None or isinstance(value, list)):
         return value  # an optional left out, or a sequence of tensors
     array = _as_array(name, expected, value)
     _check_shape(name, expected, array, extents)

@@ -75,7 +75,9 @@ def _by_onnx(node: Node, types: Mapping[str, TensorType], constants: Mapping[str
     reads = dict.fromkeys(node.reads())
     if any(r not in types for r in reads):
         return [None] * len(node.outputs)
-    data = {i: _data(constants[i]) for i in node.inputs if i in constants and constants[i].size <= _DATA_LIMIT}
+    data = {
+        i: _data(_known(node, constants[i])) for i in node.inputs if i in constants and constants[i].size <= _DATA_LIMIT
+    }
     try:
         found = shape_inference.infer_node_outputs(
             known,
@@ -87,6 +89,11 @@ def _by_onnx(node: Node, types: Mapping[str, TensorType], constants: Mapping[str
     except Exception as error:  # onnx raises InferenceError, ValidationError, ValueError, RuntimeError …
         raise ModelError(f"{node.op} '{node.name or node.outputs[0]}': {_first_line(error)}") from error
     return [type_from_proto(found[o]) if o in found else None for o in node.outputs]
+
+
+def _known(node: Node, array: Array) -> Array:
+    """A constant as inference wants it: Range's may come as vectors of one, which every implementation takes."""
+    return array.reshape(()) if node.op == "Range" and array.size == 1 else array
 
 
 def _data(array: Array) -> onnx.TensorProto:
@@ -195,9 +202,7 @@ def _constant_of_shape(
     return TensorType(dtype, shape.items)
 
 
-def _like_first(
-    node: Node, types: Mapping[str, TensorType], _partial: Mapping[str, Partial]
-) -> TensorType | None:
+def _like_first(node: Node, types: Mapping[str, TensorType], _partial: Mapping[str, Partial]) -> TensorType | None:
     return types.get(node.input(0))
 
 
