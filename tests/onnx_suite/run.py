@@ -38,7 +38,18 @@ class _Judge:
     """A child process; replaced when a case kills or stalls it."""
 
     def __init__(self, device: str, kinds: str) -> None:
-        self.command = [sys.executable, "-W", "ignore", "-m", "tests.onnx_suite.run", "--serve", "--device", device, "--kinds", kinds]
+        self.command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "tests.onnx_suite.run",
+            "--serve",
+            "--device",
+            device,
+            "--kinds",
+            kinds,
+        ]
         self.start()
 
     def start(self) -> None:
@@ -89,7 +100,12 @@ def run(device: str, kinds: str, processes: int, match: str) -> list[dict[str, A
         idle.put(child)
         if verdict is None:
             verdict = {"name": cases[number].name, "kind": cases[number].kind, "operators": [], "passed": False}
-            verdict |= {"reason": "the process died or did not answer in time", "host": [], "host_float": [], "seconds": 0.0}
+            verdict |= {
+                "reason": "the process died or did not answer in time",
+                "host": [],
+                "host_float": [],
+                "seconds": 0.0,
+            }
         return verdict
 
     with ThreadPoolExecutor(processes) as pool:

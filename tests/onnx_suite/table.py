@@ -49,7 +49,9 @@ def table_text(verdicts: Sequence[dict[str, Any]]) -> str:
     failed = [v for v in verdicts if not v["passed"]]
     lines += ["", "## What fails", ""]
     lines += ["| case | reason |", "|---|---|"] if failed else ["Nothing."]
-    lines += [f"| `{v['name']}` | {v['reason'].replace('|', '¦').replace('<', '‹').replace('>', '›')} |" for v in failed]
+    lines += [
+        f"| `{v['name']}` | {v['reason'].replace('|', '¦').replace('<', '‹').replace('>', '›')} |" for v in failed
+    ]
     return "\n".join(lines) + "\n"
 
 
