@@ -116,3 +116,18 @@ def test_check(folder: Path, capsys: Printed, device_spec: str) -> None:
     assert report["fitness"] == "unsupported"
     assert {c["name"] for c in report["components"]} == set(DEVICE.to_json())
     assert main(["check", "own.bin", "--device", device_spec, "--reuse", "nonsense"]) == 8
+
+
+@pytest.mark.slow
+def test_explain(folder: Path, capsys: Printed, device_spec: str) -> None:
+    """The first start says that nothing was there, the second that everything was."""
+    source = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
+    assert main(["convert", str(source), "-o", "digits.mace"]) == 0
+    words = ["explain", "digits.mace", "--device", device_spec, "--storage", "store", "-p", "foreign.bin"]
+    first = said(capsys, words)
+    assert {"no-file", "untrusted", "saved"} <= {look["reason"] for look in first["looks"]}
+    second = said(capsys, words)
+    assert {look["reason"] for look in second["looks"]} == {"opened", "hit"}
+    assert second["programs_from_source"] == 0
+    assert main(words) == 0
+    assert "found, and it fits this device" in capsys.readouterr().out
