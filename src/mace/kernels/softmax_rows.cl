@@ -21,9 +21,11 @@
 #define FOLD_SUM const float2 f2 = many.lo + many.hi; one = f2.lo + f2.hi;
 #define LOGARITHM 0                 // 1: the logarithm of the result
 #define KEEP 1                      // 1: exponentials are kept in the result, which is wide enough; 0: computed again
+#define FRESH (int4)(-1)            // lanes of the row's last VEC elements that whole vectors have not covered: -1, else 0
 #define ATTRIBUTES
 #endif
 #define SUM(a, b) ((a) + (b))
+#define OVERLAP (WG == 1 && VEC > 1 && LENGTH > VEC && LENGTH % VEC) // the rest is a vector that overlaps the one before
 
 __kernel ATTRIBUTES void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y)
 {
@@ -35,8 +37,12 @@ __kernel ATTRIBUTES void KERNEL_NAME(__global const X_T *restrict x, __global Y_
     const int last = min(first + ROWS, COUNT);
     for (int row = first; row < last; ++row) {
         const int base = row * LENGTH;
-        const int rest = base + (VEC > 1 ? LENGTH / VEC * VEC : 0) + me; // walked one by one
         const int end = base + LENGTH;
+#if OVERLAP
+        const int rest = end;
+#else
+        const int rest = base + (VEC > 1 ? LENGTH / VEC * VEC : 0) + me; // walked one by one
+#endif
         ACC top = -INFINITY;
 #if VEC > 1
         {
@@ -44,6 +50,9 @@ __kernel ATTRIBUTES void KERNEL_NAME(__global const X_T *restrict x, __global Y_
             ACC one;
             for (int i = base + me * VEC; i + VEC <= end; i += WG * VEC)
                 many = fmax(many, LOAD_MANY(i));
+#if OVERLAP
+            many = fmax(many, LOAD_MANY(end - VEC));
+#endif
             FOLD_MAX
             top = one;
         }
@@ -65,6 +74,13 @@ __kernel ATTRIBUTES void KERNEL_NAME(__global const X_T *restrict x, __global Y_
 #endif
                 many += e;
             }
+#if OVERLAP
+            const ACC_V e = exp(LOAD_MANY(end - VEC) - top);
+#if KEEP
+            STORE_MANY(end - VEC, e);
+#endif
+            many += FRESH ? e : (ACC_V)(0);
+#endif
             FOLD_SUM
             sum = one;
         }
@@ -92,11 +108,17 @@ __kernel ATTRIBUTES void KERNEL_NAME(__global const X_T *restrict x, __global Y_
 #define RESULT_MANY(i) exp(LOAD_MANY(i) - top) * scale
 #define RESULT_ONE(i) exp(LOAD_ONE(i) - top) * scale
 #endif
+#if OVERLAP
+        const ACC_V final = RESULT_MANY(end - VEC); // before the loop changes what it is made of
+#endif
 #if VEC > 1
         for (int i = base + me * VEC; i + VEC <= end; i += WG * VEC) {
             const ACC_V r = RESULT_MANY(i);
             STORE_MANY(i, r);
         }
+#endif
+#if OVERLAP
+        STORE_MANY(end - VEC, final);
 #endif
         for (int i = rest; i < end; i += WG) {
             const ACC r = RESULT_ONE(i);
