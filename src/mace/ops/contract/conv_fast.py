@@ -9,8 +9,8 @@ from mace.ops.contract.conv_blocked import conv_blocked
 from mace.ops.contract.conv_depthwise import conv_depthwise
 from mace.ops.contract.conv_planar import conv_planar
 from mace.ops.contract.conv_winograd import algorithm_key, conv_winograd
-from mace.ops.contract.vectors import tail_wishes
-from mace.ops.lowering import KernelCall, Layout, LayoutWish, LowerContext
+from mace.ops.contract.layout_wish import wish_of
+from mace.ops.lowering import KernelCall, LowerContext
 from mace.ops.tunable import SEPARATOR
 
 
@@ -25,18 +25,4 @@ def _direct(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     return [replace(c, tuning_key=SEPARATOR.join([key, c.tuning_key])) for c in calls] if calls and key else calls
 
 
-def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
-    """A blocked output, and the input as the variant that then runs needs it."""
-    rest = (False,) * (len(node.main_inputs) - 1) + tail_wishes(node, ctx)
-    for blocked_input in (False, True):
-        wanted = LayoutWish((blocked_input, *rest), (True,), eager=True)
-        if fast(node, _as_wished(node, ctx, wanted, block)):
-            return wanted
-    return None
-
-
-def _as_wished(node: Node, ctx: LowerContext, wanted: LayoutWish, block: int) -> LowerContext:
-    """The context as it will be when the wish is fulfilled."""
-    layouts = {v: Layout(block) for v, blocked in zip(node.inputs, wanted.inputs, strict=True) if blocked}
-    layouts |= {v: Layout(block) for v, blocked in zip(node.outputs, wanted.outputs, strict=True) if blocked}
-    return replace(ctx, layouts=layouts)
+wish = wish_of(fast)

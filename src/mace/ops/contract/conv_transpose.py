@@ -6,6 +6,8 @@ from math import prod
 
 from mace.graph.ir import Node
 from mace.ops.contract.common import accumulator, all_have_kernels, bias_defines, operand, tail_of
+from mace.ops.contract.conv_transpose_blocked import conv_transpose_blocked
+from mace.ops.contract.layout_wish import wish_of
 from mace.ops.geometry import extent_defines, three
 from mace.ops.lowering import Define, KernelCall, LowerContext, Operator, Write
 from mace.ops.storage import storage_defines
@@ -70,4 +72,14 @@ def general(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     return [KernelCall("conv_transpose_general", defines, args, (prod(out), oc, n), flops=flops)]
 
 
-CONV_TRANSPOSE = Operator("ConvTranspose", general)
+def fast(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
+    """The channel-blocked variant; None when the tensors are plain or it does not fit."""
+    kernel, extents, out = ctx.dims(node.inputs[1])[2:], ctx.dims(node.inputs[0])[2:], ctx.dims(node.outputs[0])[2:]
+    return conv_transpose_blocked(node, ctx, begin_pads(node, kernel, extents, out)) if kernel else None
+
+
+def lower(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
+    return fast(node, ctx) or general(node, ctx)
+
+
+CONV_TRANSPOSE = Operator("ConvTranspose", lower, wish_of(fast))
