@@ -30,7 +30,7 @@ class DeviceIdentity:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DeviceIdentity:
         """Raises ``ValueError`` naming a field that is missing or of the wrong type."""
-        values = {}
+        values: dict[str, Any] = {}
         for f in fields(cls):
             value = data.get(f.name)
             if not isinstance(value, int if f.name == "vendor_id" else str):

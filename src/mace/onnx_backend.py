@@ -42,7 +42,7 @@ def _spec(device: str) -> str:
     return "cpu" if kind == DeviceType.CPU else "gpu"
 
 
-class MaceBackendRep(BackendRep):  # type: ignore[misc]
+class MaceBackendRep(BackendRep):
     """A prepared model."""
 
     def __init__(self, engine: MaceEngine, folder: tempfile.TemporaryDirectory[str]) -> None:
@@ -67,7 +67,7 @@ class MaceBackendRep(BackendRep):  # type: ignore[misc]
         return tuple(results[name] for name in self.engine.outputs)
 
 
-class MaceBackend(Backend):  # type: ignore[misc]
+class MaceBackend(Backend):
     """See :class:`onnx.backend.base.Backend`."""
 
     @classmethod

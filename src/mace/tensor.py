@@ -66,7 +66,8 @@ class DType(StrEnum):
         if self in _ML_DTYPES:
             import ml_dtypes
 
-            return np.dtype(getattr(ml_dtypes, _ML_DTYPES[self]))
+            narrow: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[self]))
+            return narrow
         return np.dtype(self.value)
 
     @property
@@ -90,7 +91,6 @@ class DType(StrEnum):
             return cls(name)
         except ValueError:
             raise TypeError(f"numpy type {dt} has no tensor type") from None
-
 
     @classmethod
     def from_onnx(cls, code: int) -> DType:

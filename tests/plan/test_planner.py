@@ -152,4 +152,4 @@ def test_regions_outside_the_arena_are_refused() -> None:
 def test_narrow_devices_get_narrow_blocks() -> None:
     """The same graph plans for a device of four lanes."""
     plan = make_plan(conv_net(), traits(vector_width=4)).plan
-    assert [s.op for s in plan.launches][0] == "Reorder"
+    assert plan.launches[0].op == "Reorder"

@@ -66,4 +66,5 @@ class Expr:
     @classmethod
     def from_json(cls, data: list[Any]) -> Expr:
         arity, steps = data
-        return cls(int(arity), tuple(Step(op, tuple(args), dtype, tuple((k, v) for k, v in attrs)) for op, args, dtype, attrs in steps))
+        read = (Step(op, tuple(args), dtype, tuple((k, v) for k, v in attrs)) for op, args, dtype, attrs in steps)
+        return cls(int(arity), tuple(read))

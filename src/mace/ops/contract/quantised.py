@@ -61,7 +61,12 @@ def _requantise(left: _Side, right: _Side, out: _Side, y: str, params: _Paramete
     limits = _RANGES.get(params.ctx.type(y).dtype)
     if limits is None:
         return None
-    for name, value in (("left_scale", left.scale), ("right_scale", right.scale), ("out_scale", out.scale), ("out_zero", out.zero)):
+    for name, value in (
+        ("left_scale", left.scale),
+        ("right_scale", right.scale),
+        ("out_scale", out.scale),
+        ("out_zero", out.zero),
+    ):
         if value:
             params.add(name, value)
     factor = (
@@ -76,6 +81,11 @@ def _requantise(left: _Side, right: _Side, out: _Side, y: str, params: _Paramete
 
 def _is_scalar(values: tuple[str, ...], ctx: LowerContext) -> bool:
     return all(ctx.type(v).size == 1 for v in values if v)
+
+
+def _are_vectors(values: tuple[str, ...], length: int, ctx: LowerContext) -> bool:
+    """Whether each value (empty names aside) is one number or a vector of that length."""
+    return all(len(ctx.dims(v)) <= 1 and ctx.type(v).size in (1, length) for v in values if v)
 
 
 def _conv(node: Node, ctx: LowerContext, x: _Side, w: _Side, bias: str, out: _Side | None) -> list[KernelCall] | None:
@@ -105,10 +115,9 @@ def _matmul(node: Node, ctx: LowerContext, a: _Side, b: _Side, out: _Side | None
         return None
     product = Product.of_matmul(ctx.dims(a.value), ctx.dims(b.value))
     rows, columns = (a.zero, a.scale), (b.zero, b.scale)
-    fits = all(ctx.type(v).size in (1, product.n) for v in columns if v) and all(
-        ctx.type(v).size in (1, product.m) for v in rows if v
-    )
-    if not fits or (out and not _is_scalar((a.scale, out.scale, out.zero), ctx)) or any(len(ctx.dims(v)) > 1 for v in (*rows, *columns) if v):
+    if not (_are_vectors(rows, product.m, ctx) and _are_vectors(columns, product.n, ctx)):
+        return None
+    if out and not _is_scalar((a.scale, out.scale, out.zero), ctx):
         return None
     params = _Parameters(ctx)
     defines = _zeros(a, b, ("A_ZERO(m)", "B_ZERO(n)"), params)
