@@ -10,6 +10,9 @@ import typer
 
 from mace.errors import InputError
 
+FOUND_WANTING = 9
+"""Exit code of commands that measure or look, and find something that is not as it should be."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 DeviceOption = Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -14,17 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mace.cli import logs
 from mace.errors import MaceError
+from mace.report.text import duration, plain, size
 
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # controls, direction overrides, surrogates, unassigned
-
-
-def plain(value: object) -> str:
-    """The text of a value, fit for a terminal: control characters and direction overrides are spelt out."""
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNSAFE and c != "\n" else c
-        for c in str(value)
-    )
+__all__ = ["console", "duration", "emit_json", "error", "line", "pairs", "plain", "size", "table", "warning"]
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -48,6 +41,11 @@ def _jsonable(value: Any) -> Any:
 def emit_json(record: Any) -> None:
     """Print one JSON document to standard output."""
     sys.stdout.write(json.dumps(record, default=_jsonable, indent=2, ensure_ascii=True) + "\n")
+
+
+def raw(text: str) -> None:
+    """Write a document to standard output as it is."""
+    sys.stdout.write(text)
 
 
 def line(text: str, *values: object, style: str = "") -> None:
@@ -85,18 +83,15 @@ def error(problem: BaseException, *, as_json: bool = False) -> None:
         message = f"unexpected {kind}: {message or 'without a message'}. This is a defect of mace; --debug shows where"
     if as_json:
         emit_json({"error": {"type": kind, "message": message}})
+    if logs.structured():
+        logs.emit("error", "error", type=kind, message=message)
+        return
     console(stderr=True).print(Text("error: ", style="bold red") + Text(plain(message)))
 
 
 def warning(problem: Warning) -> None:
     """Print a warning on standard error."""
+    if logs.structured():
+        logs.emit("warning", "warning", type=type(problem).__name__, message=str(problem))
+        return
     console(stderr=True).print(Text("warning: ", style="yellow") + Text(plain(problem)))
-
-
-def size(count: int) -> str:
-    """A number of bytes for a person, in binary units."""
-    scaled, units = float(count), ["B", "KiB", "MiB", "GiB"]
-    while scaled >= 1024 and len(units) > 1:
-        scaled /= 1024
-        del units[0]
-    return f"{count} B" if units[0] == "B" else f"{scaled:.1f} {units[0]}"

@@ -1,4 +1,4 @@
-"""How far long work is, on standard error: nothing in the first second, nothing where no person is watching."""
+"""How far long work is, on standard error: a bar for a person who is watching, structured lines where they were asked for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Protocol
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mace.cli import logs
 from mace.cli.output import console, plain
 
 PATIENCE = 1.0
 """Seconds before a bar appears."""
+LINE_SECONDS = 0.5
+"""Seconds between two structured lines about one step."""
 
 
 class Report(Protocol):
@@ -25,6 +28,9 @@ class Report(Protocol):
 @contextmanager
 def progress_bar(what: str) -> Iterator[Report]:
     """A function that draws how far the work is, in place; the bar goes away when the work ends."""
+    if logs.structured():
+        yield _lines(what)
+        return
     if not sys.stderr.isatty():
         yield lambda step, share=None: None
         return
@@ -44,3 +50,22 @@ def progress_bar(what: str) -> Iterator[Report]:
         yield report
     finally:
         bar.stop()
+
+
+def _lines(what: str) -> Report:
+    """A function that logs each new step, and the share of the work done at most twice a second."""
+    start, last, told = time.monotonic(), "", 0.0
+
+    def report(step: str, share: float | None = None, /) -> None:
+        nonlocal last, told
+        now = time.monotonic()
+        if step == last and now - told < LINE_SECONDS:
+            return
+        last, told = step, now
+        known = share is not None and 0.0 < share <= 1.0
+        remaining = round((now - start) * (1.0 - share) / share, 3) if known and share else None
+        logs.emit(
+            "progress", work=what, step=step, share=share, seconds=round(now - start, 3), remaining_seconds=remaining
+        )
+
+    return report

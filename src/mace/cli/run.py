@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,38 +11,45 @@ import typer
 
 from mace.cli import output
 from mace.cli.arrays import read_inputs, write_outputs
-from mace.cli.options import DeviceOption, JsonOption, ModelArgument, StorageOption
+from mace.cli.options import DeviceOption, JsonOption, StorageOption
 from mace.cli.progress import progress_bar
+from mace.cli.target import ConfigOption, ModelNameOption, OptionalModelArgument, Target, read_target
+from mace.errors import InputError
+from mace.tensor import Array, TensorType
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def run(
-    model: ModelArgument,
+    model: OptionalModelArgument = None,
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option("--input", "-i", help="NAME=x.npy for each input; x.npy for a single one; x.npz for several."),
-    ],
+    ] = None,
     destination: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the output to this .npy, or the outputs to this .npz.")
     ] = None,
     program: Annotated[
         Path | None, typer.Option("--program", "-p", help="The file of compiled programs made by `mace compile`.")
     ] = None,
+    config: ConfigOption = None,
+    name: ModelNameOption = None,
     device: DeviceOption = "auto",
     storage: StorageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     import mace
 
+    target = read_target(model, config, name)
+    device, program = target.device(device), target.program(program)
     start = time.perf_counter()
     with (
         progress_bar("preparing") as progress,
-        mace.load(model, device=device, compiled_program=program, storage=storage, progress=progress) as engine,
+        mace.load(target.model, device=device, compiled_program=program, storage=storage, progress=progress) as engine,
     ):
         loaded = time.perf_counter()
-        outputs = engine.run(read_inputs(inputs, list(engine.inputs)))
+        outputs = engine.run(_feeds(inputs, target, engine.inputs))
         finished = time.perf_counter()
         stats = engine.stats.to_json()
     if destination is not None:
@@ -66,3 +74,14 @@ def run(
     )
     if destination is not None:
         output.line("wrote {}", destination)
+
+
+def _feeds(texts: list[str] | None, target: Target, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
+    """What ``--input`` gives, or else the first sample that the deployment file declares or lets be made up."""
+    if texts or not inputs:
+        return read_inputs(texts or [], list(inputs))
+    if target.spec is None:
+        raise InputError(f"--input is missing; the model's inputs are {', '.join(inputs)}")
+    from mace.cli.data_options import read_data
+
+    return next(iter(read_data(target, None, None, None, 1, 0).samples(inputs)))

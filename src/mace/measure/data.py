@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mace.deployment.records import TensorSpec
 from mace.errors import InputError, StorageError
 from mace.measure.images import ImageOptions, image_files, load_image
 from mace.tensor import Array, TensorType
@@ -33,6 +34,8 @@ class DataSource:
     images: ImageOptions = field(default_factory=ImageOptions)
     ranges: Mapping[str, Range] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    declared: tuple[TensorSpec, ...] = ()
+    """What a deployment file says of the inputs; images it counts as NHWC are turned to what the model takes."""
     count: int = 1
     limit: int | None = None
     """Samples that are taken at most."""
@@ -53,13 +56,27 @@ class DataSource:
 
     def _samples(self, inputs: Mapping[str, TensorType]) -> Iterator[Sample]:
         if not self.paths:
-            yield from generated(inputs, self.count, self.seed, self.ranges, self.shapes)
+            yield from generated(inputs, self.count, self.seed, self._ranges(), self._shapes(inputs))
             return
         folders = [p for p in self.paths if Path(p).is_dir()]
         if folders:
             yield from self._images(folders, inputs)
             return
-        yield from _split(_gather(self.paths, inputs), inputs)
+        yield from _split(self._turned(_gather(self.paths, inputs), inputs), inputs)
+
+    def _ranges(self) -> dict[str, Range]:
+        return {**{t.name: t.range for t in self.declared if t.range}, **self.ranges}
+
+    def _shapes(self, inputs: Mapping[str, TensorType]) -> dict[str, tuple[int, ...]]:
+        known = {t.name: t.shape_for(inputs[t.name]) for t in self.declared if t.name in inputs}
+        return {**{n: s for n, s in known.items() if s is not None}, **self.shapes}
+
+    def _turned(self, arrays: dict[str, Array], inputs: Mapping[str, TensorType]) -> dict[str, Array]:
+        for spec in self.declared:
+            axes = spec.axes_for(inputs[spec.name], arrays[spec.name].shape) if spec.name in inputs else None
+            if axes is not None:
+                arrays[spec.name] = np.ascontiguousarray(arrays[spec.name].transpose(axes))
+        return arrays
 
     def _images(self, folders: Sequence[str], inputs: Mapping[str, TensorType]) -> Iterator[Sample]:
         if len(inputs) != 1:

@@ -59,7 +59,8 @@ def load_image(path: Path, expected: TensorType, options: ImageOptions) -> Array
     if options.order == "bgr":
         pixels = pixels[..., ::-1]
     if expected.dtype.is_float:
-        pixels = (pixels * options.scale - np.array(options.mean, np.float32)) / np.array(options.std, np.float32)
+        mean, std = (np.array(values, np.float32) for values in (options.mean, options.std))
+        pixels = (pixels * np.float32(options.scale) - mean) / std
     if channels_first:
         pixels = pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(pixels[np.newaxis].astype(expected.dtype.numpy))

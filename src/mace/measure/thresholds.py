@@ -55,7 +55,7 @@ class Thresholds:
         ]
         return tuple(found)
 
-    def with_(self, values: Mapping[str, float]) -> Thresholds:
+    def with_(self, values: Mapping[str, float | None]) -> Thresholds:
         """These, with some replaced. Raises ``ConfigError`` for a name that is no threshold."""
         unknown = [name for name in values if name not in asdict(self)]
         if unknown:
@@ -75,7 +75,7 @@ OUTPUT_THRESHOLDS: Mapping[str, Thresholds] = {
 """Per precision. Rounding of float32 alone leaves 100 to 130 dB over the networks of the tests."""
 
 
-def thresholds_for(precision: str, overrides: Mapping[str, float] | None = None) -> Thresholds:
+def thresholds_for(precision: str, overrides: Mapping[str, float | None] | None = None) -> Thresholds:
     """The usual thresholds of a precision with some replaced. Raises ``ConfigError``."""
     if precision not in OUTPUT_THRESHOLDS:
         raise ConfigError(f"there is no precision '{precision}'; there are {', '.join(PRECISIONS)}")

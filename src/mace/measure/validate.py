@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mace.deployment.records import Subgraph
 from mace.engine.engine import MaceEngine, load
 from mace.errors import InputError
 from mace.measure.data import DataSource, Sample
@@ -48,7 +49,18 @@ class ValidationOptions:
     precision: str = ""
     """``fp32``, ``fp16``, ``bf16`` or ``int8``; empty takes what the model's weights show."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    declared: tuple[Subgraph, ...] = ()
+    """Parts of a deployment file, whose thresholds hold where ``thresholds`` says nothing."""
     layers: bool = False
+
+    def limits(self, kind: str, precision: str) -> Thresholds:
+        """The thresholds for a kind of device and a precision."""
+        declared: dict[str, float | None] = {}
+        for part in self.declared:
+            declared |= part.thresholds_for(kind, precision)
+        if "cosine" in declared and "snr_db" not in declared:
+            declared = {**dict.fromkeys(("snr_db", "relative")), **declared}  # the file's word is the whole of it
+        return thresholds_for(precision, {**declared, **self.thresholds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def validate(
             raise InputError("there is no sample to compare on")
         check_interfaces(engine.inputs, reference)
         precision = options.precision or _precision(model)
-        limits = thresholds_for(precision, options.thresholds)
+        limits = options.limits(engine.device.traits.kind, precision)
         found = _compare(engine, reference, samples, lambda share: say("outputs", 0.1 + 0.6 * share))
         reports = tuple(_report(name, all_of, limits) for name, all_of in found.items())
         stats, device = engine.stats.to_json(), device_summary(engine.device)

@@ -1,0 +1,50 @@
+"""Text from elsewhere made fit to be shown: names of models, paths and devices may hold anything."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # controls, direction overrides, surrogates, unassigned
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&])")
+
+
+def plain(value: object) -> str:
+    """The text of a value in which nothing is invisible: controls and direction overrides are spelt out."""
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNSAFE and c != "\n" else c
+        for c in str(value)
+    )
+
+
+def markdown(value: object) -> str:
+    """The text of a value on one line of Markdown, where none of its characters means anything."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(plain(value).split()))
+
+
+def markdown_code(value: object) -> str:
+    """The text of a value as a code span of one line."""
+    text = " ".join(plain(value).split())
+    fence = "`" * (max((len(m) for m in re.findall(r"`+", text)), default=0) + 1)
+    space = " " if text.startswith("`") or text.endswith("`") or not text else ""
+    return f"{fence}{space}{text.replace('|', chr(92) + '|')}{space}{fence}"
+
+
+def size(count: float) -> str:
+    """A number of bytes in binary units."""
+    scaled, units = float(count), ["B", "KiB", "MiB", "GiB"]
+    while scaled >= 1024 and len(units) > 1:
+        scaled /= 1024
+        del units[0]
+    return f"{int(count)} B" if units[0] == "B" else f"{scaled:.1f} {units[0]}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it, to about three digits."""
+    if seconds >= 1.0:
+        return f"{seconds:.2f} s"
+    for unit, scale in (("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            value = seconds / scale
+            return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
