@@ -10,9 +10,9 @@ from mace.ops.lowering import Operator
 @cache
 def operators() -> dict[tuple[str, str], Operator]:
     """(domain, operator name) → record, over all families."""
-    from mace.ops import contract, move, pointwise, reduce, shape, window
+    from mace.ops import contract, move, pointwise, recurrent, reduce, shape, window
 
-    families = (contract, pointwise, reduce, window, move, shape)
+    families = (contract, pointwise, reduce, window, move, shape, recurrent)
     return {(op.domain, op.name): op for family in families for op in family.OPERATORS}
 
 
