@@ -41,6 +41,9 @@
 #define BIAS_M 0     // strides of the bias along M and N; 0 or 1 along N
 #define BIAS_N 0
 #endif
+#ifndef BIAS_BATCH
+#define BIAS_BATCH(b) 0 // offset of batch b in the bias
+#endif
 #ifndef ALPHA
 #define ALPHA 1.0f
 #define BETA 1.0f
@@ -139,7 +142,7 @@ __kernel void KERNEL_NAME(__global const A_T *restrict a, __global const B_T *re
             const int row = m + i, column = n + j * V;
             VEC sum = (VEC)(ALPHA)*sums[i * NB + j];
 #if HAS_BIAS
-            const int from = row * BIAS_M + column * BIAS_N;
+            const int from = BIAS_BATCH(batch) + row * BIAS_M + column * BIAS_N;
 #if BIAS_N
             sum += BETA * BIAS_LDN(V, bias, from);
 #else

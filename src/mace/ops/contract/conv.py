@@ -8,6 +8,7 @@ from math import prod
 from mace.graph.ir import Node
 from mace.ops.contract.common import accumulator, all_have_kernels, bias_defines, operand, tail_of
 from mace.ops.contract.conv_fast import fast, wish
+from mace.ops.contract.conv_product import conv_product
 from mace.ops.geometry import Window, extent_defines
 from mace.ops.lowering import KernelCall, LowerContext, Operator, Write
 from mace.ops.storage import storage_defines
@@ -51,7 +52,7 @@ def general_call(node: Node, ctx: LowerContext, x: str, w: str, y: str, acc: str
 
 
 def lower(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    return fast(node, ctx) or general(node, ctx)
+    return fast(node, ctx) or conv_product(node, ctx) or general(node, ctx)
 
 
 CONV = Operator("Conv", lower, wish)

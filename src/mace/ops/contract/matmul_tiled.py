@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -56,11 +56,32 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
 MATMUL_TILED = register(Space("matmul_tiled", _candidates, _cost))
 
 
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What a tiled product reads: names of both operands and the bias, factors, and how the bias lies."""
+
+    a: str
+    b: str
+    bias: str = ""
+    alpha: float = 1.0
+    beta: float = 1.0
+    bias_defines: Mapping[str, Define] = field(default_factory=dict)
+    """Macros BIAS_M, BIAS_N and, for a bias that differs between batches, BIAS_BATCH(b)."""
+
+
 def matmul_tiled(
     node: Node, ctx: LowerContext, product: Product, bias: str = "", alpha: float = 1.0, beta: float = 1.0
 ) -> list[KernelCall] | None:
+    """MatMul or Gemm; see :func:`tiled_product`."""
+    strides = bias_strides(ctx.dims(bias)) if bias else {}
+    if not strides.get("BIAS_M"):
+        product = product.folded()
+    return tiled_product(node, ctx, product, Factors(node.main_inputs[0], node.main_inputs[1], bias, alpha, beta, strides))
+
+
+def tiled_product(node: Node, ctx: LowerContext, product: Product, factors: Factors) -> list[KernelCall] | None:
     """At least 4 columns, and neighbouring columns of the second operand side by side unless it is constant."""
-    a, b, y = node.main_inputs[0], node.main_inputs[1], node.outputs[0]
+    a, b, bias, y = factors.a, factors.b, factors.bias, node.outputs[0]
     lanes = next((v for v in (16, 8, 4) if v <= min(product.n, ctx.device.vector_width)), 0)
     if not lanes or product.is_empty or ctx.options.get("generic") or not all_real((*node.inputs, y), ctx):
         return None
@@ -70,8 +91,6 @@ def matmul_tiled(
     tail = _tail(node, ctx, lanes)
     if tail is None:
         return None
-    if not bias or bias_strides(ctx.dims(bias))["BIAS_M"] == 0:
-        product = product.folded()
     key = {
         "m": product.m,
         "n": product.n,
@@ -90,7 +109,7 @@ def matmul_tiled(
         **vector_defines("B", ctx.type(b).dtype),
         **vector_defines("Y", ctx.type(y).dtype),
         **replace(product, b_batch=(0,) * len(product.batch) if packed else product.b_batch).defines(),
-        **_bias_defines(bias, ctx),
+        **_bias_defines(factors, ctx),
         **tail_defines(tail),
         **group_macros,
         "V": lanes,
@@ -101,8 +120,8 @@ def matmul_tiled(
         "ROWS_FIRST": tile["rows_first"],
         "PACKED": int(packed),
         "B_ROW": product.b_k,
-        "ALPHA": alpha,
-        "BETA": beta,
+        "ALPHA": factors.alpha,
+        "BETA": factors.beta,
     }
     matrix: Arg = operand(b, ctx)
     if packed:
@@ -122,9 +141,9 @@ def _tail(node: Node, ctx: LowerContext, lanes: int) -> Tail | None:
         return None
 
 
-def _bias_defines(bias: str, ctx: LowerContext) -> dict[str, Define]:
-    if not bias:
+def _bias_defines(factors: Factors, ctx: LowerContext) -> dict[str, Define]:
+    if not factors.bias:
         return {"HAS_BIAS": 0}
-    names = vector_defines("BIAS", ctx.type(bias).dtype)
+    names = vector_defines("BIAS", ctx.type(factors.bias).dtype)
     wanted = {k: names[k] for k in ("BIAS_T", "BIAS_LD", "BIAS_LDN")}
-    return {"HAS_BIAS": 1, **wanted, **bias_strides(ctx.dims(bias))}
+    return {"HAS_BIAS": 1, **wanted, **factors.bias_defines}
