@@ -217,8 +217,8 @@ def _layers(layers: Mapping[str, Any]) -> Figure:
     ]
     first = layers["first"]
     words = (
-        f"Signal-to-noise of {layers['compared']} inner values in the order they are computed, in decibels; {layers['hidden']} more are "
-        "fused into others. " + (f"The first to part is {first['node']}." if first else "None parts.")
+        f"Signal-to-noise of {layers['compared']} inner values in the order they are computed, in decibels; "
+        f"{layers['hidden']} more are fused into others. " + (f"The first to part is {first['node']}." if first else "None parts.")
     )
     worst = sorted(layers["layers"], key=lambda x: x["snr_db"])[:10]
     rows = tuple(
