@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mace.graph.ir import Node
 from mace.ops.contract.common import accumulator, all_have_kernels, bias_defines, operand, tail_of
+from mace.ops.contract.matmul_local import matmul_local
 from mace.ops.contract.matmul_tiled import matmul_tiled
 from mace.ops.contract.product import Product, bias_strides
 from mace.ops.lowering import Define, KernelCall, LowerContext, Operator, Write
@@ -48,7 +49,8 @@ def lower_matmul(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
         return None
     a, b, *rest = node.main_inputs
     product, bias = Product.of_matmul(ctx.dims(a), ctx.dims(b)), rest[0] if rest else ""
-    return matmul_tiled(node, ctx, product, bias) or general(node, ctx, product, bias)
+    fast = matmul_local(node, ctx, product, bias) or matmul_tiled(node, ctx, product, bias)
+    return fast or general(node, ctx, product, bias)
 
 
 def lower_gemm(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
@@ -57,7 +59,9 @@ def lower_gemm(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     a, b, *rest = node.main_inputs
     product = Product.of_gemm(ctx.dims(a), ctx.dims(b), bool(node.int("transA", 0)), bool(node.int("transB", 0)))
     bias, alpha, beta = rest[0] if rest else "", node.float("alpha", 1.0), node.float("beta", 1.0)
-    return matmul_tiled(node, ctx, product, bias, alpha, beta) or general(node, ctx, product, bias)
+    factors = (bias, alpha, beta)
+    fast = matmul_local(node, ctx, product, *factors) or matmul_tiled(node, ctx, product, *factors)
+    return fast or general(node, ctx, product, bias)
 
 
 MATMUL = Operator("MatMul", lower_matmul)
