@@ -13,7 +13,7 @@ from tests.ops.runtime_reference import onnxruntime_reference
 
 DEVICES = available_devices()
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-STEPS, BATCH, WIDTH, HIDDEN = 5, 3, 7, 20
+STEPS, BATCH, WIDTH, HIDDEN = 5, 3, 7, 48
 
 
 def operands(
@@ -59,6 +59,13 @@ def test_directions(device: str, op: str, direction: str, constants: tuple[int, 
     directions = 2 if direction == "bidirectional" else 1
     inputs = operands(op, directions, lengths=True, state=True, peepholes=True)
     compare(op, inputs, {"direction": direction}, constants=constants, device=device)
+
+
+@pytest.mark.parametrize("op", GATES)
+def test_narrow_vectors(op: str) -> None:
+    """The widths that suit a GPU."""
+    inputs = operands(op, 1, lengths=False, state=True, peepholes=True)
+    compare(op, inputs, {}, constants=(1, 2), kind="gpu")
 
 
 @pytest.mark.parametrize("op", GATES)

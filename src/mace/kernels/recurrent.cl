@@ -1,6 +1,8 @@
 // LSTM, GRU or RNN over all steps (ONNX LSTM-22, GRU-22, RNN-22): a work-group per batch element and direction goes through
 // time with its state in local memory. What the inputs contribute to the gates is computed beforehand.
-// gates: rows of (step, batch) x DIRECTIONS x outputs, with outputs = gates of the cell x HIDDEN.
+// gates: rows of (step, batch) x DIRECTIONS x outputs, with outputs = gates of the cell x HIDDEN. A work-item computes LANES
+// neighbouring hidden units; with more than one, the recurrent weights come as panels
+// DIRECTIONS x HIDDEN/LANES x HIDDEN x gates x LANES, which are read from end to end.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME recurrent
@@ -23,8 +25,7 @@
 #define BACKWARD 0         // 1: the only direction goes backward
 #define RESET_AFTER 0      // GRU: 1 applies the reset gate after the product
 #define COUPLED 0          // LSTM: 1 forgets as much as it takes in
-#define R_J 1              // strides of the recurrent weights along outputs and hidden units
-#define R_K 1
+#define LANES 1            // hidden units per work-item; divides HIDDEN, more than 1 only when X_T is float
 #define HAS_B 0            // optional operands: bias, lengths, initial states, peepholes
 #define HAS_LENGTHS 0
 #define HAS_H0 0
@@ -55,13 +56,29 @@
 #else
 #define CLIPPED(v) (v)
 #endif
-#define WEIGHT(gate, k) X_LD(r, d * (OUTPUTS * HIDDEN) + ((gate) * HIDDEN + j) * R_J + (k) * R_K)
-#if HAS_B
-#define BIAS(gate) (X_LD(bias, d * (2 * OUTPUTS) + (gate) * HIDDEN + j))
-#define STATE_BIAS(gate) (X_LD(bias, d * (2 * OUTPUTS) + OUTPUTS + (gate) * HIDDEN + j))
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#if LANES == 1
+#define VEC ACC
+#define LOAD(p, i) ((p)[i])
+#define STORE(p, i, v) ((p)[i] = (v))
+#define X_LOAD(p, i) X_LD(p, i)
+#define X_STORE(p, i, v) X_ST(p, i, v)
+#define WEIGHT(gate, k) X_LD(r, d * (OUTPUTS * HIDDEN) + ((gate) * HIDDEN + j) * HIDDEN + (k))
 #else
-#define BIAS(gate) 0
-#define STATE_BIAS(gate) 0
+#define VEC JOIN(ACC, LANES)
+#define LOAD(p, i) JOIN(vload, LANES)(0, (p) + (i))
+#define STORE(p, i, v) JOIN(vstore, LANES)(v, 0, (p) + (i))
+#define X_LOAD(p, i) LOAD(p, i)
+#define X_STORE(p, i, v) STORE(p, i, v)
+#define WEIGHT(gate, k) LOAD(r, d * (OUTPUTS * HIDDEN) + j * (HIDDEN * GATES) + ((k) * GATES + (gate)) * LANES)
+#endif
+#if HAS_B
+#define BIAS(gate) X_LOAD(bias, d * (2 * OUTPUTS) + (gate) * HIDDEN + j)
+#define STATE_BIAS(gate) X_LOAD(bias, d * (2 * OUTPUTS) + OUTPUTS + (gate) * HIDDEN + j)
+#else
+#define BIAS(gate) (VEC)(0)
+#define STATE_BIAS(gate) (VEC)(0)
 #endif
 #define AT_STATE(j) (BATCH_FIRST ? (n * DIRECTIONS + d) * HIDDEN + (j) : (d * BATCH + n) * HIDDEN + (j))
 
@@ -92,21 +109,21 @@ __kernel void KERNEL_NAME(__global const ACC *restrict gates, __global const X_T
 #endif
                           __local ACC *state)
 {
-    const int item = get_local_id(0), items = get_local_size(0);
+    const int first = get_local_id(0) * LANES, stride = get_local_size(0) * LANES;
     const int n = get_group_id(1), d = FIRST + get_group_id(2);
     const int backward = BACKWARD || d == 1;
     // state: two hidden states that take turns, then the cell state (LSTM) or the hidden state after the reset gate (GRU).
     __local ACC *extra = state + 2 * HIDDEN;
-    for (int j = item; j < HIDDEN; j += items) {
+    for (int j = first; j < HIDDEN; j += stride) {
 #if HAS_H0
-        state[j] = X_LD(h0, AT_STATE(j));
+        STORE(state, j, X_LOAD(h0, AT_STATE(j)));
 #else
-        state[j] = 0;
+        STORE(state, j, (VEC)(0));
 #endif
 #if CELL == 2 && HAS_C0
-        extra[j] = X_LD(c0, AT_STATE(j));
+        STORE(extra, j, X_LOAD(c0, AT_STATE(j)));
 #elif CELL == 2
-        extra[j] = 0;
+        STORE(extra, j, (VEC)(0));
 #endif
     }
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -122,27 +139,27 @@ __kernel void KERNEL_NAME(__global const ACC *restrict gates, __global const X_T
         __local const ACC *old = state + (step & 1) * HIDDEN;
         __local ACC *now = state + (~step & 1) * HIDDEN;
 #if CELL == 1 && !RESET_AFTER
-        for (int j = item; j < HIDDEN; j += items) {
-            ACC reset = in[HIDDEN + j] + BIAS(1) + STATE_BIAS(1);
+        for (int j = first; j < HIDDEN; j += stride) {
+            VEC reset = LOAD(in, HIDDEN + j) + BIAS(1) + STATE_BIAS(1);
             for (int k = 0; k < HIDDEN; ++k)
                 reset += old[k] * WEIGHT(1, k);
             reset = CLIPPED(reset);
-            extra[j] = F(reset) * old[j];
+            STORE(extra, j, F(reset) * LOAD(old, j));
         }
         barrier(CLK_LOCAL_MEM_FENCE);
 #endif
-        for (int j = item; j < HIDDEN; j += items) {
+        for (int j = first; j < HIDDEN; j += stride) {
 #if CELL == 0
-            ACC sum = in[j] + BIAS(0) + STATE_BIAS(0);
+            VEC sum = LOAD(in, j) + BIAS(0) + STATE_BIAS(0);
             for (int k = 0; k < HIDDEN; ++k)
                 sum += old[k] * WEIGHT(0, k);
             sum = CLIPPED(sum);
-            now[j] = F(sum);
+            const VEC next = F(sum);
 #elif CELL == 1
-            ACC update = in[j] + BIAS(0) + STATE_BIAS(0);
-            ACC fresh = STATE_BIAS(2);
+            VEC update = LOAD(in, j) + BIAS(0) + STATE_BIAS(0);
+            VEC fresh = STATE_BIAS(2);
 #if RESET_AFTER
-            ACC reset = in[HIDDEN + j] + BIAS(1) + STATE_BIAS(1);
+            VEC reset = LOAD(in, HIDDEN + j) + BIAS(1) + STATE_BIAS(1);
             for (int k = 0; k < HIDDEN; ++k) {
                 update += old[k] * WEIGHT(0, k);
                 reset += old[k] * WEIGHT(1, k);
@@ -156,59 +173,60 @@ __kernel void KERNEL_NAME(__global const ACC *restrict gates, __global const X_T
                 fresh += extra[k] * WEIGHT(2, k);
             }
 #endif
-            fresh += in[2 * HIDDEN + j] + BIAS(2);
+            fresh += LOAD(in, 2 * HIDDEN + j) + BIAS(2);
             update = CLIPPED(update);
             fresh = CLIPPED(fresh);
-            const ACC keep = F(update);
-            now[j] = (1 - keep) * G(fresh) + keep * old[j];
+            const VEC keep = F(update);
+            const VEC next = (1 - keep) * G(fresh) + keep * LOAD(old, j);
 #else
-            ACC input = in[j] + BIAS(0) + STATE_BIAS(0);
-            ACC output = in[HIDDEN + j] + BIAS(1) + STATE_BIAS(1);
-            ACC forget = in[2 * HIDDEN + j] + BIAS(2) + STATE_BIAS(2);
-            ACC fresh = in[3 * HIDDEN + j] + BIAS(3) + STATE_BIAS(3);
+            VEC input = LOAD(in, j) + BIAS(0) + STATE_BIAS(0);
+            VEC output = LOAD(in, HIDDEN + j) + BIAS(1) + STATE_BIAS(1);
+            VEC forget = LOAD(in, 2 * HIDDEN + j) + BIAS(2) + STATE_BIAS(2);
+            VEC fresh = LOAD(in, 3 * HIDDEN + j) + BIAS(3) + STATE_BIAS(3);
             for (int k = 0; k < HIDDEN; ++k) {
                 input += old[k] * WEIGHT(0, k);
                 output += old[k] * WEIGHT(1, k);
                 forget += old[k] * WEIGHT(2, k);
                 fresh += old[k] * WEIGHT(3, k);
             }
-            ACC cell = extra[j];
+            VEC cell = LOAD(extra, j);
 #if HAS_P
-            input += X_LD(peephole, d * (3 * HIDDEN) + j) * cell;
-            forget += X_LD(peephole, d * (3 * HIDDEN) + 2 * HIDDEN + j) * cell;
+            input += X_LOAD(peephole, d * (3 * HIDDEN) + j) * cell;
+            forget += X_LOAD(peephole, d * (3 * HIDDEN) + 2 * HIDDEN + j) * cell;
 #endif
             input = CLIPPED(input);
             forget = CLIPPED(forget);
             fresh = CLIPPED(fresh);
-            const ACC taken = F(input);
+            const VEC taken = F(input);
             cell = (COUPLED ? 1 - taken : F(forget)) * cell + taken * G(fresh);
-            extra[j] = cell;
+            STORE(extra, j, cell);
 #if HAS_P
-            output += X_LD(peephole, d * (3 * HIDDEN) + HIDDEN + j) * cell;
+            output += X_LOAD(peephole, d * (3 * HIDDEN) + HIDDEN + j) * cell;
 #endif
             output = CLIPPED(output);
-            now[j] = F(output) * H(cell);
+            const VEC next = F(output) * H(cell);
 #endif
+            STORE(now, j, next);
 #if HAS_Y
             const int to = BATCH_FIRST ? (row * DIRECTIONS + d) * HIDDEN : ((t * DIRECTIONS + d) * BATCH + n) * HIDDEN;
-            X_ST(y, to + j, now[j]);
+            X_STORE(y, to + j, next);
 #endif
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    for (int j = item; j < HIDDEN; j += items) {
+    for (int j = first; j < HIDDEN; j += stride) {
 #if HAS_Y
         for (int t = length; t < STEPS; ++t) {
             const int row = n * STEPS + t;
             const int to = BATCH_FIRST ? (row * DIRECTIONS + d) * HIDDEN : ((t * DIRECTIONS + d) * BATCH + n) * HIDDEN;
-            X_ST(y, to + j, (ACC)0);
+            X_STORE(y, to + j, (VEC)(0));
         }
 #endif
 #if HAS_YH
-        X_ST(yh, AT_STATE(j), state[(length & 1) * HIDDEN + j]);
+        X_STORE(yh, AT_STATE(j), LOAD(state, (length & 1) * HIDDEN + j));
 #endif
 #if HAS_YC
-        X_ST(yc, AT_STATE(j), extra[j]);
+        X_STORE(yc, AT_STATE(j), LOAD(extra, j));
 #endif
     }
 }

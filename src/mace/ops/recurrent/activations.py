@@ -25,7 +25,7 @@ _FORMS = {
     "softplus": _Form("log1p(exp(x))"),
     "affine": _Form("(a * (x) + b)", 1.0, 0.0),
     "leakyrelu": _Form("((x) < 0 ? a * (x) : (x))", 0.01),
-    "thresholdedrelu": _Form("((x) > a ? (x) : (ACC)0)", 1.0),
+    "thresholdedrelu": _Form("((x) > a ? (x) : (VEC)(0))", 1.0),
     "scaledtanh": _Form("(a * tanh(b * (x)))", 1.0, 1.0),
     "hardsigmoid": _Form("clamp(a * (x) + b, (ACC)0, (ACC)1)", 0.2, 0.5),
     "elu": _Form("((x) < 0 ? a * (exp(x) - 1) : (x))", 1.0),

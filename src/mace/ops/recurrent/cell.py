@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from mace.graph.ir import Node
 from mace.ops.contract.common import all_have_kernels
 from mace.ops.contract.matmul import lower_gemm
@@ -52,8 +50,11 @@ def pack_input(arrays: Sequence[Array], params: Mapping[str, Define]) -> Array:
 
 @packer("recurrent_state")
 def pack_state(arrays: Sequence[Array], params: Mapping[str, Define]) -> Array:
-    """Recurrent weights, directions × outputs × hidden, with the outputs innermost: work-items read side by side."""
-    return np.swapaxes(arrays[0], 1, 2)
+    """Recurrent weights, directions × (gates × hidden) × hidden, as directions × panels × hidden × gates × lanes."""
+    lanes, gates = int(params["lanes"]), int(params["gates"])
+    directions, rows, hidden = arrays[0].shape
+    panels = arrays[0].reshape(directions, gates, rows // gates // lanes, lanes, hidden)
+    return panels.transpose(0, 2, 4, 1, 3)
 
 
 def _projection(node: Node, ctx: LowerContext, gates: TensorType) -> list[KernelCall] | None:
@@ -84,12 +85,14 @@ def _projection(node: Node, ctx: LowerContext, gates: TensorType) -> list[Kernel
     return [replace(c, args=tuple(renamed(a) for a in c.args)) for c in calls]
 
 
-def _state_weights(node: Node, ctx: LowerContext, outputs: int, hidden: int) -> tuple[Arg, dict[str, Define]]:
-    """The recurrent weights and their strides along outputs and hidden units."""
+def _state_weights(node: Node, ctx: LowerContext, gates: int) -> tuple[Arg, int]:
+    """The recurrent weights, and how many hidden units a work-item computes: more than one from packed float32 weights."""
     r = node.inputs[2]
-    if ctx.constant(r) is None:
-        return Read(r), {"R_J": hidden, "R_K": 1}
-    return Constant((r,), "recurrent_state"), {"R_J": 1, "R_K": outputs}
+    hidden = ctx.dims(r)[2]
+    lanes = next((v for v in (16, 8, 4) if v <= ctx.device.vector_width and hidden % v == 0), 1)
+    if ctx.constant(r) is None or ctx.type(r).dtype is not DType.FLOAT32 or lanes == 1:
+        return Read(r), 1
+    return Constant((r,), "recurrent_state", (("lanes", lanes), ("gates", gates))), lanes
 
 
 def _optional(node: Node) -> dict[str, str]:
@@ -126,10 +129,9 @@ def lower(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     projection = _projection(node, ctx, gates)
     if projection is None:
         return None
-    weights, strides = _state_weights(node, ctx, rows, hidden)
+    weights, lanes = _state_weights(node, ctx, cell.gates)
     defines: dict[str, Define] = {
         **storage_defines("X", dtype),
-        **strides,
         **{
             f"HAS_{stem}": int(stem in optional or stem in outputs)
             for stem in ("B", "LENGTHS", "H0", "C0", "P", *_OUTPUTS)
@@ -139,6 +141,7 @@ def lower(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
         "STEPS": steps,
         "BATCH": batch,
         "HIDDEN": hidden,
+        "LANES": lanes,
         "DIRECTIONS": directions,
         "BATCH_FIRST": int(batch_first),
         "BACKWARD": int(node.str("direction", "forward") == "reverse"),
@@ -147,7 +150,7 @@ def lower(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     }
     if "clip" in node.attrs:
         defines |= {"HAS_CLIP": 1, "CLIP": node.float("clip", 0.0)}
-    items = min(_MOST_ITEMS, ctx.device.max_work_group, -(-hidden // 16) * 16)
+    items = min(_MOST_ITEMS, ctx.device.max_work_group, hidden // lanes)
     args: tuple[Arg, ...] = (
         Scratch("gates", gates.nbytes),
         weights,
