@@ -44,7 +44,7 @@ def test_selecting_loads_one_driver(device: Device) -> None:
     """Only the library that has the device is mapped into the process, and only light packages are imported."""
     name, heavy = in_a_fresh_process(
         f"from mace.opencl import select_device\n"
-        f"d = select_device({device.info.platform_name!r}); d.handle.name\n"
+        f"d = select_device({device.info.platform_name!r}); d.handle.ask('NAME')\n"
         "heavy = [m for m in ('onnx', 'cryptography', 'zstandard', 'typer', 'rich', 'jinja2') if m in sys.modules]\n"
         "print(json.dumps([loaded(), heavy]))"
     )
@@ -62,7 +62,7 @@ def test_a_second_driver_can_join_later(device: Device) -> None:
         "from mace.opencl import find_devices\n"
         "from mace.opencl.context import Context\n"
         f"first = [d for d in find_devices() if d.info.platform_name == {device.info.platform_name!r}]\n"
-        "names = [d.handle.name for d in first + find_devices()]\n"
+        "names = [d.handle.ask('NAME').strip(b'\\0 ').decode() for d in first + find_devices()]\n"
         "changed = [k for k, v in before.items() if os.environ.get(k) != v]\n"
         "print(json.dumps([names, [d.name for d in first + find_devices()], changed]))"
     )

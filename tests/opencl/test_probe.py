@@ -33,25 +33,25 @@ say({"done": True})
 
 def test_a_working_device_has_no_fault(device: Device) -> None:
     """A small kernel compiles, runs and computes rightly on each device that the tests use."""
-    assert probe.first_fault(device.handle, device.info) == ""
+    assert probe.first_fault(device) == ""
 
 
 def test_a_compiler_that_refuses_is_a_fault(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line of the driver's log is the reason."""
     monkeypatch.setattr(probe, "FIRST_KERNEL", "__kernel void first(__global float *y) { missing_name = 1; }")
-    assert probe.first_fault(device.handle, device.info).startswith("does not compile: ")
+    assert probe.first_fault(device).startswith("does not compile: ")
 
 
 def test_a_wrong_result_is_a_fault(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that runs a kernel and gives other numbers is not used."""
     monkeypatch.setattr(probe, "FIRST_KERNEL", "__kernel void first(__global float *y) { y[get_global_id(0)] = 0; }")
-    assert probe.first_fault(device.handle, device.info).startswith("computes wrongly")
+    assert probe.first_fault(device).startswith("computes wrongly")
 
 
 def test_a_kernel_that_cannot_run_is_a_fault(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any other refusal of the driver is a fault too."""
     monkeypatch.setattr(probe, "FIRST_KERNEL", "__kernel void second(__global float *y) { y[0] = 0; }")
-    assert probe.first_fault(device.handle, device.info).startswith("does not run: ")
+    assert probe.first_fault(device).startswith("does not run: ")
 
 
 @pytest.mark.parametrize(

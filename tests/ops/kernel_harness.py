@@ -66,7 +66,7 @@ def traits_of(name: str, kind: str = "cpu") -> DeviceTraits:
 def _context(name: str) -> cl.Context:
     device = find_device(name)
     assert device is not None, f"{name} is not installed"
-    return cl.Context([device.handle])
+    return cl.Context([cl.Device.from_int_ptr(device.handle.pointer)])
 
 
 @cache

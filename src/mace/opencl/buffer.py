@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import ctypes
 from types import TracebackType
 from typing import Any
 
-import pyopencl as cl
-
+from mace.opencl.api import Api, Handle
+from mace.opencl.numbers import BUFFER_CREATE_TYPE_REGION
 from mace.opencl.translate import translated
 
 
 class Buffer:
     """A range of device memory. It keeps alive what it lies in: its parent, and the host memory it was made over."""
 
-    __slots__ = ("_keep", "_regions", "handle", "nbytes", "offset", "parent")
+    __slots__ = ("_keep", "_regions", "api", "handle", "nbytes", "offset", "parent")
 
     def __init__(
-        self, handle: cl.Buffer, nbytes: int, *, keep: Any = None, parent: Buffer | None = None, offset: int = 0
+        self,
+        api: Api,
+        pointer: int,
+        nbytes: int,
+        *,
+        keep: Any = None,
+        parent: Buffer | None = None,
+        offset: int = 0,
     ) -> None:
-        self.handle = handle
+        """Takes over the reference to ``pointer``, a ``cl_mem``."""
+        self.api = api
+        self.handle = Handle(pointer, api.clReleaseMemObject)
         self.nbytes = nbytes
         self.parent = parent
         self.offset = offset
@@ -40,9 +50,10 @@ class Buffer:
             return self
         found = self._regions.get((offset, nbytes))
         if found is None:
+            bounds = (ctypes.c_size_t * 2)(offset, nbytes)
             with translated(f"taking {nbytes} bytes at offset {offset} of a buffer"):
-                handle = self.handle.get_sub_region(offset, nbytes)
-            found = self._regions[offset, nbytes] = Buffer(handle, nbytes, parent=self, offset=offset)
+                made = self.api.create("clCreateSubBuffer", self.handle, 0, BUFFER_CREATE_TYPE_REGION, bounds)
+            found = self._regions[offset, nbytes] = Buffer(self.api, made, nbytes, parent=self, offset=offset)
         return found
 
     def release(self) -> None:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyopencl as cl
 
 from mace.errors import OpenCLError
+from mace.opencl import numbers
+from mace.opencl.api import CLError, Handle
 from mace.opencl.buffer import Buffer
 from mace.opencl.device import Device
 from mace.opencl.kernel import Launch, Program
 from mace.opencl.translate import build_error, opencl_error, translated
 from mace.tensor import Array
 
-_Memory = bytes | bytearray | memoryview | npt.NDArray[Any]
+_Memory: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[Any]"
+_NO_EVENTS = (0, None, None)
+"""Nothing to wait for, and no event wanted."""
 
 
 class Context:
@@ -31,15 +36,17 @@ class Context:
     def __init__(self, device: Device, *, profiling: bool = False) -> None:
         """Raises ``NoDeviceError`` when the device is gone, ``OpenCLError`` when it cannot be opened."""
         self.device = device
-        self._cl_device = device.handle
-        self._flags = cl.mem_flags
+        found = device.handle
+        self.api = api = found.api
+        self._device = (ctypes.c_void_p * 1)(found.pointer)
         with translated(f"opening {device.label}"):
-            self.handle = cl.Context([self._cl_device])
-            if profiling:
-                wish = cl.command_queue_properties.PROFILING_ENABLE
-                self.queue = cl.CommandQueue(self.handle, self._cl_device, wish)
-            else:
-                self.queue = cl.CommandQueue(self.handle, self._cl_device)
+            made = api.create("clCreateContext", None, 1, self._device, None, None)
+            self.handle = Handle(made, api.clReleaseContext)
+            properties = numbers.QUEUE_PROFILING_ENABLE if profiling else 0
+            made = api.create("clCreateCommandQueue", self.handle, found, properties)
+            self.queue = Handle(made, api.clReleaseCommandQueue)
+            self._enqueue = api.unchecked("clEnqueueNDRangeKernel")
+        self._queue_pointer = ctypes.c_void_p(made)
         self.profiling = profiling
         self.lock = threading.RLock()
         """Hold it over a group of commands that other threads' commands must not come between."""
@@ -48,33 +55,42 @@ class Context:
 
     def build_from_source(self, source: str, options: str = "") -> Program:
         """Compile. Raises ``BuildError`` with the driver's log, or ``OpenCLError``."""
-        return self._build("compiling a program", lambda: cl._cl._Program(self.handle, source), options)
+        text = (ctypes.c_char_p * 1)(source.encode())
+        create = self.api.create
+        return self._build(
+            "compiling a program", lambda: create("clCreateProgramWithSource", self.handle, 1, text, None), options
+        )
 
     def build_from_binary(self, binary: bytes | memoryview, options: str = "") -> Program:
         """Load what ``Program.binary`` gave on an equal device. Raises ``OpenCLError`` or ``BuildError`` on refusal.
 
         A driver may crash on bytes that it did not make: verify them before, and prove new ones in a worker.
         """
-        code = bytes(binary)
+        code = (ctypes.c_void_p * 1)(_address_of(memoryview(binary)))
+        size = (ctypes.c_size_t * 1)(len(binary))
+        create = self.api.create
         return self._build(
-            "loading a compiled program", lambda: cl._cl._Program(self.handle, [self._cl_device], [code]), options
+            "loading a compiled program",
+            lambda: create("clCreateProgramWithBinary", self.handle, 1, self._device, size, code, None),
+            options,
         )
 
-    def _build(self, doing: str, create: Callable[[], Any], options: str) -> Program:
+    def _build(self, doing: str, create: Callable[[], int], options: str) -> Program:
         began = time.perf_counter()
         with translated(doing):
-            program = create()
+            program = Handle(create(), self.api.clReleaseProgram)
         try:
-            program._build(options.encode(), [self._cl_device])
-        except cl.Error as error:
+            self.api.clBuildProgram(program, 1, self._device, options.encode(), None, None)
+        except CLError as error:
             raise build_error(doing, error, self._log(program)) from error
-        return Program(program, self._cl_device, self._log(program), time.perf_counter() - began)
+        return Program(self.api, program, self._log(program), time.perf_counter() - began)
 
-    def _log(self, program: Any) -> str:
+    def _log(self, program: Handle) -> str:
         try:
-            return str(program.get_build_info(self._cl_device, cl.program_build_info.LOG)).strip("\0 \n")
-        except cl.Error:
+            log = self.api.info("clGetProgramBuildInfo", program, self._device[0], numbers.PROGRAM_BUILD_LOG)
+        except CLError:
             return ""
+        return log.decode(errors="replace").strip("\0 \n")
 
     # Memory
 
@@ -82,7 +98,8 @@ class Context:
         """New device memory, at least one byte; its content is anything unless ``zero``."""
         nbytes = max(1, nbytes)
         with translated(f"allocating {nbytes} bytes on the device"):
-            buffer = Buffer(cl.Buffer(self.handle, self._flags.READ_WRITE, nbytes), nbytes)
+            made = self.api.create("clCreateBuffer", self.handle, numbers.MEM_READ_WRITE, nbytes, None)
+        buffer = Buffer(self.api, made, nbytes)
         if zero:
             self.fill_zero(buffer)
         return buffer
@@ -96,30 +113,40 @@ class Context:
         view = memoryview(data).cast("B") if not isinstance(data, np.ndarray) else _bytes_of(data)
         if view.nbytes == 0:
             return self.allocate(1)
-        traits = self.device.traits
-        share = traits.host_unified_memory and np.frombuffer(view, np.uint8).ctypes.data % traits.alignment == 0
-        flags = self._flags.READ_ONLY | (self._flags.USE_HOST_PTR if share else self._flags.COPY_HOST_PTR)
+        traits, address = self.device.traits, _address_of(view)
+        share = traits.host_unified_memory and address % traits.alignment == 0
+        flags = numbers.MEM_READ_ONLY | (numbers.MEM_USE_HOST_PTR if share else numbers.MEM_COPY_HOST_PTR)
         with translated(f"making a buffer over {view.nbytes} bytes of host memory"):
-            return Buffer(cl.Buffer(self.handle, flags, hostbuf=view), view.nbytes, keep=data if share else None)
+            made = self.api.create("clCreateBuffer", self.handle, flags, view.nbytes, address)
+        return Buffer(self.api, made, view.nbytes, keep=data if share else None)
 
     def fill_zero(self, buffer: Buffer) -> None:
         """Set every byte to zero."""
         with translated("filling a buffer"):
-            cl.enqueue_fill_buffer(self.queue, buffer.handle, np.zeros(1, np.uint8), 0, buffer.nbytes)
+            self.api.clEnqueueFillBuffer(self.queue, buffer.handle, b"\0", 1, 0, buffer.nbytes, *_NO_EVENTS)
 
     # Transfers
 
-    def write(self, buffer: Buffer, array: Array) -> None:
-        """Copy a C-contiguous array to the beginning of a buffer; done when this returns."""
-        if array.nbytes:
-            with translated(f"writing {array.nbytes} bytes to the device"):
-                cl._cl._enqueue_write_buffer(self.queue, buffer.handle, array)
+    def write(self, buffer: Buffer, array: Array, *, wait: bool = True) -> None:
+        """Copy a C-contiguous array to the beginning of a buffer.
 
-    def read(self, buffer: Buffer, array: Array) -> None:
-        """Fill a C-contiguous array from the beginning of a buffer, after every command given before."""
+        Done when this returns; without ``wait`` only when the queue has got so far, and until then the array must
+        neither change nor go away.
+        """
         if array.nbytes:
+            source = array.__array_interface__["data"][0]
+            with translated(f"writing {array.nbytes} bytes to the device"):
+                self.api.clEnqueueWriteBuffer(self.queue, buffer.handle, wait, 0, array.nbytes, source, *_NO_EVENTS)
+
+    def read(self, buffer: Buffer, array: Array, *, wait: bool = True) -> None:
+        """Fill a C-contiguous array from the beginning of a buffer, after every command given before.
+
+        Without ``wait`` the array is filled when the queue has got so far, and must not go away before.
+        """
+        if array.nbytes:
+            target = array.__array_interface__["data"][0]
             with translated(f"reading {array.nbytes} bytes from the device"):
-                cl._cl._enqueue_read_buffer(self.queue, buffer.handle, array)
+                self.api.clEnqueueReadBuffer(self.queue, buffer.handle, wait, 0, array.nbytes, target, *_NO_EVENTS)
 
     @contextmanager
     def mapped(
@@ -129,52 +156,66 @@ class Context:
 
         The array must not be used afterwards. ``write`` gives it to be overwritten; what was there is lost.
         """
-        flags = cl.map_flags.WRITE_INVALIDATE_REGION if write else cl.map_flags.READ
+        flags = numbers.MAP_WRITE_INVALIDATE_REGION if write else numbers.MAP_READ
         if write and self.device.info.c_version.startswith(("OpenCL C 1.0", "OpenCL C 1.1")):
-            flags = cl.map_flags.WRITE
+            flags = numbers.MAP_WRITE
+        kind = np.dtype(dtype)
+        nbytes = kind.itemsize * int(np.prod(shape, dtype=np.int64))
         with translated("mapping a buffer"):
-            array, _ = cl.enqueue_map_buffer(
-                self.queue, buffer.handle, flags, 0, shape, np.dtype(dtype), is_blocking=True
+            place = self.api.create(
+                "clEnqueueMapBuffer", self.queue, buffer.handle, numbers.BLOCKING, flags, 0, nbytes, *_NO_EVENTS
             )
         try:
-            yield array
+            yield np.frombuffer(memoryview((ctypes.c_char * nbytes).from_address(place)), kind).reshape(shape)
         finally:
             with translated("unmapping a buffer"):
-                array.base.release(self.queue)
+                self.api.clEnqueueUnmapMemObject(self.queue, buffer.handle, place, *_NO_EVENTS)
 
     # Launches
 
     def run(self, launches: Sequence[Launch]) -> None:
         """Give the launches to the device, in order; they run after this returns, or meanwhile."""
-        enqueue, queue = cl.enqueue_nd_range_kernel, self.queue
-        launch = None
-        try:
-            for launch in launches:
-                enqueue(queue, launch.kernel, launch.global_size, launch.local_size)
-        except cl.Error as error:
-            raise opencl_error(f"launching {launch}", error) from error
+        enqueue, queue = self._enqueue, self._queue_pointer
+        for launch in launches:
+            code = enqueue(queue, *launch.prepared, None)
+            if code:
+                raise opencl_error(f"launching {launch}", CLError(code, "clEnqueueNDRangeKernel"))
 
     def timed(self, launches: Sequence[Launch]) -> list[float]:
         """Run the launches; how long each took on the device, in seconds. Needs a context with ``profiling``."""
         if not self.profiling:
             raise OpenCLError("timing launches needs a context with profiling")
+        events = (ctypes.c_void_p * len(launches))()
         with translated("timing launches"):
-            events = [
-                cl.enqueue_nd_range_kernel(self.queue, launch.kernel, launch.global_size, launch.local_size)
-                for launch in launches
-            ]
-            self.queue.finish()
-            return [(event.profile.end - event.profile.start) * 1e-9 for event in events]
+            for index, launch in enumerate(launches):
+                place = ctypes.byref(events, index * ctypes.sizeof(ctypes.c_void_p))
+                self.api.clEnqueueNDRangeKernel(self._queue_pointer, *launch.prepared, place)
+            self.api.clFinish(self.queue)
+            handles = [Handle(event, self.api.clReleaseEvent) for event in events if event]
+            return [self._seconds_of(event) for event in handles]
+
+    def _seconds_of(self, event: Handle) -> float:
+        """How long a finished command took."""
+        started, ended = (
+            int.from_bytes(self.api.info("clGetEventProfilingInfo", event, what), sys.byteorder)
+            for what in (numbers.PROFILING_COMMAND_START, numbers.PROFILING_COMMAND_END)
+        )
+        return (ended - started) * 1e-9
 
     def flush(self) -> None:
         """Let the device begin with what it was given."""
         with translated("flushing the queue"):
-            self.queue.flush()
+            self.api.clFlush(self.queue)
 
     def finish(self) -> None:
         """Wait until everything given before is done. Raises ``OpenCLError`` when some of it failed."""
         with translated("waiting for the device"):
-            self.queue.finish()
+            self.api.clFinish(self.queue)
+
+
+def _address_of(view: memoryview) -> int:
+    """Where the bytes of a contiguous view lie."""
+    return int(np.frombuffer(view, np.uint8).__array_interface__["data"][0])
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> memoryview:

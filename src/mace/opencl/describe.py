@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+import sys
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from mace.opencl.api import CLError
+
 if TYPE_CHECKING:
-    import pyopencl as cl
+    from mace.opencl.objects import DeviceHandle, PlatformHandle
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,9 @@ class DeviceInfo:
         return f"{self.platform_name} | {self.name} | {self.platform_version} | {self.vendor} | {self.platform_vendor}"
 
 
-def describe(platform: cl.Platform, device: cl.Device) -> DeviceInfo:
+def describe(platform: PlatformHandle, device: DeviceHandle) -> DeviceInfo:
     """Ask a device everything that mace needs to know of it."""
-    of_platform, of_device = _Questions(platform, "platform_info"), _Questions(device, "device_info")
+    of_platform, of_device = _Questions(platform), _Questions(device)
     return DeviceInfo(
         platform_name=of_platform.text("NAME"),
         platform_version=of_platform.text("VERSION"),
@@ -84,7 +88,7 @@ def describe(platform: cl.Platform, device: cl.Device) -> DeviceInfo:
         type=of_device.number("TYPE"),
         compute_units=of_device.number("MAX_COMPUTE_UNITS"),
         max_work_group=of_device.number("MAX_WORK_GROUP_SIZE"),
-        max_work_item_sizes=tuple(int(n) for n in of_device.ask("MAX_WORK_ITEM_SIZES") or ()),
+        max_work_item_sizes=of_device.sizes("MAX_WORK_ITEM_SIZES"),
         local_memory=of_device.number("LOCAL_MEM_SIZE"),
         global_memory=of_device.number("GLOBAL_MEM_SIZE"),
         max_allocation=of_device.number("MAX_MEM_ALLOC_SIZE"),
@@ -98,9 +102,9 @@ def describe(platform: cl.Platform, device: cl.Device) -> DeviceInfo:
     )
 
 
-def headline(platform: cl.Platform, device: cl.Device) -> tuple[str, ...]:
+def headline(platform: PlatformHandle, device: DeviceHandle) -> tuple[str, ...]:
     """The few answers that tell whether a kept description still holds."""
-    of_platform, of_device = _Questions(platform, "platform_info"), _Questions(device, "device_info")
+    of_platform, of_device = _Questions(platform), _Questions(device)
     return (
         of_platform.text("NAME"),
         of_platform.text("VERSION"),
@@ -109,21 +113,23 @@ def headline(platform: cl.Platform, device: cl.Device) -> tuple[str, ...]:
 
 
 class _Questions:
-    """``get_info`` of one object, where a refusal counts as no answer."""
+    """Questions to one object, where a refusal counts as no answer."""
 
-    def __init__(self, target: Any, names: str) -> None:
-        import pyopencl
+    def __init__(self, target: PlatformHandle | DeviceHandle) -> None:
+        self._target = target
 
-        self._target, self._names, self._error = target, getattr(pyopencl, names), pyopencl.Error
-
-    def ask(self, name: str) -> Any:
+    def ask(self, name: str) -> bytes:
         try:
-            return self._target.get_info(getattr(self._names, name))
-        except (self._error, AttributeError):
-            return None
+            return self._target.ask(name)
+        except CLError:
+            return b""
 
     def text(self, name: str) -> str:
-        return str(self.ask(name) or "").strip().rstrip("\0")
+        return self.ask(name).partition(b"\0")[0].decode(errors="replace").strip()
 
     def number(self, name: str) -> int:
-        return int(self.ask(name) or 0)
+        return int.from_bytes(self.ask(name), sys.byteorder)
+
+    def sizes(self, name: str) -> tuple[int, ...]:
+        answer = self.ask(name)
+        return struct.unpack(f"{len(answer) // struct.calcsize('N')}N", answer)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from mace.device import DeviceIdentity, DeviceTraits
 from mace.errors import NoDeviceError
+from mace.opencl.api import CLError
 from mace.opencl.catalog import limit_vectors
 from mace.opencl.describe import DeviceInfo, headline
 from mace.opencl.drivers import Driver
-from mace.opencl.loader import import_pyopencl, platforms_of
+from mace.opencl.loader import platforms_of
 from mace.opencl.traits import MIN_VECTOR, identity_of, kind_of, traits_of
 
 if TYPE_CHECKING:
-    import pyopencl as cl
+    from mace.opencl.objects import DeviceHandle
 
 
 class Device:
@@ -67,18 +68,17 @@ class Device:
         return "pocl" in self.info.platform_version.lower()
 
     @cached_property
-    def handle(self) -> cl.Device:
-        """The device as pyopencl sees it. Raises ``NoDeviceError`` when it is there no longer."""
-        pyopencl = import_pyopencl()
+    def handle(self) -> DeviceHandle:
+        """The device as its driver hands it out. Raises ``NoDeviceError`` when it is there no longer."""
         try:
             platform = platforms_of(self.driver.library)[self.platform_index]
-            found: cl.Device = platform.get_devices()[self.device_index]
-        except (pyopencl.Error, IndexError) as error:
+            found = platform.devices()[self.device_index]
+        except (CLError, IndexError) as error:
             raise NoDeviceError(f"{self.label} is there no longer") from error
         info = self.info
         wanted = (info.platform_name, info.platform_version, info.name, info.version, info.driver_version)
         if headline(platform, found) != wanted:
-            raise NoDeviceError(f"{self.label} is there no longer: its driver now offers {found.name}")
+            raise NoDeviceError(f"{self.label} is there no longer: its driver now offers another device")
         return found
 
     def narrowed(self, *, remember: bool = False) -> Device | None:

@@ -12,12 +12,12 @@ simulator.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
@@ -136,7 +136,7 @@ def _prefixes() -> Iterator[Path]:
 
 def _bundled_with_pyopencl() -> Iterator[Driver]:
     """Drivers that other packages put into pyopencl's folder, where its own loader would find them."""
-    spec = importlib.util.find_spec("pyopencl")
+    spec = PathFinder.find_spec("pyopencl")
     for folder in (spec.submodule_search_locations if spec else None) or ():
         yield from _vendors(Path(folder, ".libs"), None)
 

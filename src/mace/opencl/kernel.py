@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import pyopencl as cl
 
+from mace.opencl.api import Api, Handle
 from mace.opencl.buffer import Buffer
+from mace.opencl.numbers import PROGRAM_BINARIES, PROGRAM_BINARY_SIZES, PROGRAM_KERNEL_NAMES
 from mace.opencl.translate import translated
 
 
-@dataclass(frozen=True, slots=True)
-class LocalMemory:
+class LocalMemory(NamedTuple):
     """Kernel argument: this many bytes of local memory."""
 
     nbytes: int
@@ -30,20 +30,33 @@ class Launch:
     Every launch has a kernel object of its own, so arguments are set once. It keeps its buffers alive; OpenCL does not.
     """
 
-    __slots__ = ("_arguments", "global_size", "kernel", "local_size", "name")
+    __slots__ = ("_api", "_arguments", "_kernel", "global_size", "local_size", "name", "prepared")
 
     def __init__(
         self,
-        kernel: cl.Kernel,
+        api: Api,
+        kernel: Handle,
         name: str,
         arguments: Sequence[Argument],
         global_size: tuple[int, ...],
         local_size: tuple[int, ...] | None,
     ) -> None:
-        self.kernel = kernel
+        self._api = api
+        self._kernel = kernel
         self.name = name
         self.global_size = global_size
         self.local_size = local_size
+        extents = ctypes.c_size_t * len(global_size)
+        self.prepared = (
+            ctypes.c_void_p(kernel.pointer),
+            len(global_size),
+            None,
+            extents(*global_size),
+            extents(*local_size) if local_size else None,
+            0,
+            None,
+        )
+        """What ``clEnqueueNDRangeKernel`` takes between the queue and the event."""
         self._arguments: list[Argument] = [*arguments]
         for index, argument in enumerate(arguments):
             self.set_argument(index, argument)
@@ -53,15 +66,16 @@ class Launch:
 
         Raises ``OpenCLError``, and ``TypeError`` for a number without an exact type, whose size OpenCL could not know.
         """
-        value: Any = argument
-        if isinstance(argument, Buffer):
-            value = argument.handle
-        elif isinstance(argument, LocalMemory):
-            value = cl.LocalMemory(argument.nbytes)
-        elif not isinstance(argument, np.generic):
-            raise TypeError(f"a kernel argument is a Buffer, LocalMemory or numpy scalar, not {argument!r}")
         with translated(f"setting argument {index} of kernel {self.name}"):
-            self.kernel.set_arg(index, value)
+            if isinstance(argument, Buffer):
+                memory = ctypes.c_void_p(argument.handle.pointer)
+                self._api.clSetKernelArg(self._kernel, index, ctypes.sizeof(memory), ctypes.byref(memory))
+            elif isinstance(argument, LocalMemory):
+                self._api.clSetKernelArg(self._kernel, index, argument.nbytes, None)
+            elif isinstance(argument, np.generic):
+                self._api.clSetKernelArg(self._kernel, index, argument.nbytes, argument.tobytes())
+            else:
+                raise TypeError(f"a kernel argument is a Buffer, LocalMemory or numpy scalar, not {argument!r}")
         self._arguments[index : index + 1] = [argument]
 
     def __repr__(self) -> str:
@@ -71,9 +85,9 @@ class Launch:
 class Program:
     """A built program. ``kernel`` makes a new kernel object at each call, so that each launch has its own arguments."""
 
-    def __init__(self, handle: Any, device: cl.Device, log: str, seconds: float) -> None:
+    def __init__(self, api: Api, handle: Handle, log: str, seconds: float) -> None:
+        self._api = api
         self._handle = handle
-        self._device = device
         self.log = log
         """What the compiler said, also where it succeeded."""
         self.seconds = seconds
@@ -83,13 +97,13 @@ class Program:
     def kernel_names(self) -> tuple[str, ...]:
         """Names of its kernels, in the driver's order."""
         with translated("asking for the names of a program's kernels"):
-            names = str(self._handle.get_info(cl.program_info.KERNEL_NAMES))
-        return tuple(name for name in names.split(";") if name)
+            names = self._api.info("clGetProgramInfo", self._handle, PROGRAM_KERNEL_NAMES)
+        return tuple(name for name in names.rstrip(b"\0").decode().split(";") if name)
 
-    def kernel(self, name: str) -> cl.Kernel:
+    def kernel(self, name: str) -> Handle:
         """A new kernel object. Raises ``OpenCLError`` (CL_INVALID_KERNEL_NAME) when there is none of that name."""
         with translated(f"creating kernel {name}"):
-            return cl.Kernel(self._handle, name)
+            return Handle(self._api.create("clCreateKernel", self._handle, name.encode()), self._api.clReleaseKernel)
 
     def launch(
         self,
@@ -98,8 +112,8 @@ class Program:
         global_size: tuple[int, ...],
         local_size: tuple[int, ...] | None = None,
     ) -> Launch:
-        """Prepare a launch of the kernel of that name."""
-        return Launch(self.kernel(name), name, arguments, global_size, local_size)
+        """Prepare a launch of the kernel of that name. Raises ``OpenCLError`` or ``TypeError``."""
+        return Launch(self._api, self.kernel(name), name, arguments, global_size, local_size)
 
     def binary(self) -> bytes:
         """The compiled program.
@@ -108,5 +122,8 @@ class Program:
         first question, and Mali compiles when a kernel is created.
         """
         with translated("reading a program's binary"):
-            (binary,) = self._handle.get_info(cl.program_info.BINARIES)
-        return bytes(binary)
+            size = int.from_bytes(self._api.info("clGetProgramInfo", self._handle, PROGRAM_BINARY_SIZES), "little")
+            binary = ctypes.create_string_buffer(max(1, size))
+            places = (ctypes.c_void_p * 1)(ctypes.addressof(binary))
+            self._api.clGetProgramInfo(self._handle, PROGRAM_BINARIES, ctypes.sizeof(places), places, None)
+        return binary.raw[:size]

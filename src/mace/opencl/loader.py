@@ -1,14 +1,9 @@
 """Loading one OpenCL driver, and no other, into this process.
 
 The usual loader opens every driver of the machine at the first OpenCL call: four of them cost 200 ms where the one
-wanted costs 20, and a broken one takes the process with it. OpenCL objects carry their driver's table of functions in
-their first word (OpenCL extension ``cl_khr_icd``), and the loader's functions only follow that table. So mace opens the
-library it wants itself, asks it for its platforms as a loader would, and hands them to pyopencl by address. Another
-driver can be added later in the same process in the same way.
-
-The loader still reads its own list once, at the first call that reaches it. When pyopencl was not imported before, that
-list is held to the one library for that moment, through the environment; a program that wants pyopencl to see every
-platform imports it before it asks mace for a device.
+wanted costs 20, and a broken one takes the process with it. So mace opens the library it wants itself and asks it for
+its platforms as a loader would (OpenCL extension ``cl_khr_icd``); ``api`` then finds its functions. Another driver can be
+added later in the same process in the same way, and what else in the process uses OpenCL through a loader is not touched.
 """
 
 from __future__ import annotations
@@ -18,22 +13,23 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from mace.errors import NoDeviceError
-
-if TYPE_CHECKING:
-    import pyopencl as cl
+from mace.opencl.api import CLError, library_api, table_api
+from mace.opencl.objects import PlatformHandle
 
 _lock = threading.RLock()
 _libraries: list[ctypes.CDLL] = []
 """Loaded drivers. They are never unloaded: their threads would go on running."""
+_SYSTEM_LOADERS = {
+    "darwin": ("/System/Library/Frameworks/OpenCL.framework/OpenCL",),
+    "win32": ("OpenCL.dll",),
+    "linux": ("libOpenCL.so.1", "libOpenCL.so"),
+}
 
 
-def platforms_of(library: str) -> tuple[cl.Platform, ...]:
+def platforms_of(library: str) -> tuple[PlatformHandle, ...]:
     """The platforms of one driver library, or of the system's loader when ``library`` is empty; loaded once.
 
     Raises ``NoDeviceError`` when the library cannot be loaded, is not an OpenCL driver, or offers no platform.
@@ -43,37 +39,12 @@ def platforms_of(library: str) -> tuple[cl.Platform, ...]:
 
 
 @cache
-def _platforms_of(library: str) -> tuple[cl.Platform, ...]:
-    cl = import_pyopencl()
-    if not library:
-        try:
-            return tuple(cl.get_platforms())
-        except cl.Error as error:
-            raise NoDeviceError(f"the system's OpenCL loader offers no platform: {error}") from error
-    addresses = _platform_addresses(library)
-    with _held_to(library):
-        platforms = tuple(cl.Platform.from_int_ptr(address) for address in addresses)
-        for platform in platforms:
-            platform.get_info(cl.platform_info.NAME)  # the loader wakes up at this call
-    return platforms
+def _platforms_of(library: str) -> tuple[PlatformHandle, ...]:
+    return _driver_platforms(library) if library else _system_platforms()
 
 
-def import_pyopencl() -> Any:
-    """pyopencl, with its cache of compiled programs off: mace keeps its own."""
-    if "pyopencl" not in sys.modules:
-        _first.add("mace")
-        os.environ.setdefault("PYOPENCL_NO_CACHE", "1")
-    import pyopencl
-
-    return pyopencl
-
-
-_first: set[str] = set()
-"""Holds ``mace`` when mace was the first to import pyopencl in this process."""
-
-
-def _platform_addresses(library: str) -> list[int]:
-    """Handles of a driver's platforms, asked for as ``cl_khr_icd`` lays down."""
+def _driver_platforms(library: str) -> tuple[PlatformHandle, ...]:
+    """The platforms of a driver, asked for as ``cl_khr_icd`` lays down."""
     try:
         driver = ctypes.CDLL(library, mode=getattr(os, "RTLD_LAZY", ctypes.DEFAULT_MODE))
         find = driver.clGetExtensionFunctionAddress
@@ -85,36 +56,39 @@ def _platform_addresses(library: str) -> list[int]:
     if not address:
         raise NoDeviceError(f"'{library}' has no clIcdGetPlatformIDsKHR, so it is no OpenCL driver")
     count = ctypes.c_uint()
-    list_type = ctypes.POINTER(ctypes.c_void_p)
-    ask = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint, list_type, ctypes.POINTER(ctypes.c_uint))(address)
+    ask = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p)(address)
     code = ask(0, None, ctypes.byref(count))
     if code or not count.value:
         raise NoDeviceError(f"'{library}' offers no platform (clIcdGetPlatformIDsKHR answered {code})")
-    handles = (ctypes.c_void_p * count.value)()
-    ask(count.value, handles, None)
-    return [handle for handle in handles if handle]
+    found = (ctypes.c_void_p * count.value)()
+    ask(count.value, found, None)
+    return tuple(PlatformHandle(table_api(pointer), pointer) for pointer in found if pointer)
 
 
-@contextmanager
-def _held_to(library: str) -> Iterator[None]:
-    """Let the loader see one library only, for as long as this lasts, unless the program uses pyopencl on its own.
+def _system_platforms() -> tuple[PlatformHandle, ...]:
+    """The platforms that the system's loader offers, or a library that was preloaded in its place."""
+    reason = "there is none"
+    for loader in _system_loaders():
+        api, count = library_api(loader), ctypes.c_uint()
+        try:
+            api.clGetPlatformIDs(0, None, ctypes.byref(count))
+            found = (ctypes.c_void_p * count.value)()
+            api.clGetPlatformIDs(count, found, None)
+        except CLError as error:
+            reason = str(error)
+            continue
+        _libraries.append(loader)
+        return tuple(PlatformHandle(api, pointer) for pointer in found if pointer)
+    raise NoDeviceError(f"the system's OpenCL loader offers no platform: {reason}")
 
-    ocl-icd takes a library's path for ``OCL_ICD_VENDORS``; the Khronos loader finds no folder there and takes
-    ``OCL_ICD_FILENAMES``. ``PYOPENCL_HOME`` is where the loader in pyopencl's wheels looks for bundled drivers; it must
-    be set, so it names a folder without any.
-    """
-    if not _first:
-        yield
-        return
-    here = str(Path(__file__).parent)
-    wanted = {"OCL_ICD_VENDORS": library, "OCL_ICD_FILENAMES": library, "PYOPENCL_HOME": here}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+
+def _system_loaders() -> Iterator[ctypes.CDLL]:
+    if sys.platform != "win32":
+        everything = ctypes.CDLL(None)
+        if hasattr(everything, "clGetPlatformIDs"):
+            yield everything
+    for name in _SYSTEM_LOADERS.get(sys.platform, _SYSTEM_LOADERS["linux"]):
+        try:
+            yield ctypes.CDLL(name)
+        except OSError:
+            continue

@@ -17,9 +17,8 @@ import numpy as np
 from mace.errors import NoDeviceError
 
 if TYPE_CHECKING:
-    import pyopencl as cl
-
-    from mace.opencl.describe import DeviceInfo
+    from mace.opencl.device import Device
+    from mace.opencl.objects import DeviceHandle, PlatformHandle
 
 Say: TypeAlias = Callable[[dict[str, Any]], None]
 FIRST_KERNEL = "__kernel void first(__global float *y) { int i = get_global_id(0); y[i] = y[i] * 2.0f + i; }"
@@ -33,6 +32,8 @@ def report(library: str, say: Say) -> None:
     for each device ``{"trying": [platform, device]}``, with ``{"fault": reason}`` where it failed, and ``{"done": true}``.
     """
     from mace.opencl.describe import describe
+    from mace.opencl.device import Device
+    from mace.opencl.drivers import Driver
     from mace.opencl.loader import platforms_of
 
     try:
@@ -43,47 +44,44 @@ def report(library: str, say: Say) -> None:
     devices = [_devices(platform) for platform in platforms]
     found = [[describe(p, d) for d in of_p] for p, of_p in zip(platforms, devices, strict=True)]
     say({"platforms": [[info.to_json() for info in platform] for platform in found]})
-    for i, platform in enumerate(devices):
-        for j, device in enumerate(platform):
+    for i, platform in enumerate(found):
+        for j, info in enumerate(platform):
             say({"trying": [i, j]})
-            if fault := first_fault(device, found[i][j]):
+            device = Device(info, Driver(library, "probe"), i, j, number=j)
+            if fault := first_fault(device):
                 say({"fault": fault})
     say({"done": True})
 
 
-def first_fault(device: cl.Device, info: DeviceInfo) -> str:
+def first_fault(device: Device) -> str:
     """What goes wrong when a small kernel is compiled and run on a device; an empty text when nothing does."""
-    import pyopencl
+    from mace.errors import BuildError, OpenCLError
+    from mace.opencl.context import Context
 
+    values = np.ones(ITEMS, np.float32)
     try:
-        context = pyopencl.Context([device])
-        queue = pyopencl.CommandQueue(context, device)
-        program = pyopencl._cl._Program(context, FIRST_KERNEL)
-        try:
-            program._build(b"", [device])
-        except pyopencl.Error:
-            log = str(program.get_build_info(device, pyopencl.program_build_info.LOG)).strip("\0 \n").splitlines()
-            return f"does not compile: {log[0] if log else 'its compiler gives no reason'}"
-        kernel = pyopencl.Kernel(program, "first")
-        values = np.ones(ITEMS, np.float32)
-        flags = pyopencl.mem_flags.READ_WRITE | pyopencl.mem_flags.COPY_HOST_PTR
-        buffer = pyopencl.Buffer(context, flags, hostbuf=values)
-        kernel.set_arg(0, buffer)
-        pyopencl.enqueue_nd_range_kernel(queue, kernel, (ITEMS,), None)
-        pyopencl.enqueue_copy(queue, values, buffer)
-    except pyopencl.Error as error:
+        context = Context(device)
+        program = context.build_from_source(FIRST_KERNEL)
+        buffer = context.allocate(values.nbytes)
+        context.write(buffer, values)
+        context.run([program.launch("first", [buffer], (ITEMS,))])
+        context.read(buffer, values)
+    except BuildError as error:
+        first = next(iter(error.log.splitlines()), "its compiler gives no reason")
+        return f"does not compile: {first}"
+    except OpenCLError as error:
         return f"does not run: {error}"
     if not np.array_equal(values, np.arange(ITEMS, dtype=np.float32) + 2):
-        return f"computes wrongly: {info.name} is not to be trusted"
+        return f"computes wrongly: {device.name} is not to be trusted"
     return ""
 
 
-def _devices(platform: cl.Platform) -> list[cl.Device]:
-    import pyopencl
+def _devices(platform: PlatformHandle) -> list[DeviceHandle]:
+    from mace.opencl.api import CLError
 
     try:
-        return list(platform.get_devices())
-    except pyopencl.Error:
+        return platform.devices()
+    except CLError:
         return []
 
 

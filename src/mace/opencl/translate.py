@@ -1,35 +1,41 @@
-"""OpenCL's errors in mace's terms. This is the one place where pyopencl's exceptions become ours."""
+"""OpenCL's errors in mace's terms. This is the one place where a code becomes an error of our tree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-
-import pyopencl as cl
+from types import TracebackType
 
 from mace.errors import BuildError, OpenCLError
+from mace.opencl.api import CLError
+from mace.opencl.numbers import ERRORS
 
 _BUILD_CODES = frozenset({-11, -15, -17})
 """CL_BUILD_PROGRAM_FAILURE, CL_COMPILE_PROGRAM_FAILURE, CL_LINK_PROGRAM_FAILURE."""
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn any pyopencl error raised inside into ``OpenCLError``; ``doing`` says in plain words what was tried."""
-    try:
-        yield
-    except cl.Error as error:
-        raise opencl_error(doing, error) from error
+class translated:  # noqa: N801  (used like a function)
+    """Turns a ``CLError`` raised inside into ``OpenCLError``; ``doing`` says in plain words what was tried."""
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, CLError):
+            raise opencl_error(self._doing, error) from error
 
 
-def opencl_error(doing: str, error: cl.Error) -> OpenCLError:
-    """The error of our tree for one of pyopencl's."""
-    code = error.code
-    return OpenCLError(f"{doing} failed in {error.routine}", code=code, code_name=code_name(code))
+def opencl_error(doing: str, error: CLError) -> OpenCLError:
+    """The error of our tree for a driver's."""
+    return OpenCLError(f"{doing} failed in {error.routine}", code=error.code, code_name=code_name(error.code))
 
 
-def build_error(doing: str, error: cl.Error, log: str) -> BuildError | OpenCLError:
+def build_error(doing: str, error: CLError, log: str) -> BuildError | OpenCLError:
     """``BuildError`` with the driver's log where the compiler refused, ``OpenCLError`` where something else failed."""
     if error.code in _BUILD_CODES:
         return BuildError(f"{doing} failed ({code_name(error.code)})", log=log)
@@ -38,10 +44,4 @@ def build_error(doing: str, error: cl.Error, log: str) -> BuildError | OpenCLErr
 
 def code_name(code: int) -> str:
     """The name of an error code in the specification, such as ``CL_OUT_OF_RESOURCES``; empty for any other number."""
-    return _names().get(code, "")
-
-
-@cache
-def _names() -> dict[int, str]:
-    codes = {int(getattr(cl.status_code, name)): f"CL_{name}" for name in dir(cl.status_code) if name.isupper()}
-    return {code: name for code, name in codes.items() if code < 0}
+    return f"CL_{ERRORS[code]}" if code in ERRORS else ""
