@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
 from mace.convert import convert
+from mace.errors import MaceError
 from mace.graph.check import check_graph
 from mace.reference.interpreter import run_graph
 
@@ -78,3 +82,14 @@ def test_all_cases() -> None:
         except Exception as error:
             wrong.append(f"{case.name}: {error}")
     assert not wrong
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_altered_models_raise_our_errors(data: st.DataObject) -> None:
+    """A model with a few bytes changed is imported or refused with an error of ours, nothing else."""
+    raw = bytearray(data.draw(st.sampled_from(_cases()), label="case").model.SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(MaceError):
+        convert(bytes(raw))

@@ -12,6 +12,7 @@ from mace.convert.coverage import Coverage, coverage_of
 from mace.convert.importer import import_model
 from mace.convert.source import open_source
 from mace.convert.support import KnownOperators, device_operators
+from mace.errors import ConvertError, ModelError
 from mace.graph.ir import Graph
 from mace.model_file import save_model
 from mace.reference.optimise import optimise
@@ -61,8 +62,10 @@ def convert(
     say("read")
     opened = open_source(source)
     say("import")
-    graph = import_model(opened, known)
-    graph = optimise(graph, dump=dump, progress=progress)
+    try:
+        graph = optimise(import_model(opened, known), dump=dump, progress=progress)
+    except ModelError as error:
+        raise (error if type(error) is not ModelError else ConvertError(str(error), path=opened.path)) from error
     coverage = coverage_of(graph, known)
     if destination is None:
         return ModelInfo(graph, coverage)

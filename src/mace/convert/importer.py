@@ -10,7 +10,7 @@ from mace.convert.normalise import normalise
 from mace.convert.source import Source, opsets
 from mace.convert.structure import sort_nodes
 from mace.convert.support import KnownOperators, check_supported
-from mace.errors import ConvertError, ModelError
+from mace.errors import ConvertError
 from mace.graph.ir import Graph
 from mace.reference.from_onnx import graph_from_proto
 from mace.reference.schema import newest_opset
@@ -30,10 +30,6 @@ def import_model(source: Source, known: KnownOperators) -> Graph:
         if error.where.path is not None or source.path is None:
             raise
         raise ConvertError(error.message, path=source.path, field=error.where.field, hint=error.hint) from error
-    except ModelError as error:
-        if type(error) is not ModelError:
-            raise
-        raise ConvertError(str(error), path=source.path) from error
 
 
 def _import(source: Source, known: KnownOperators) -> Graph:

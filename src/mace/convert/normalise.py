@@ -91,7 +91,7 @@ class Normaliser:
                     best = better or graph.types.get(name)
                     if name and best is not None:
                         known[name] = found_types[name] = best
-                if (p := propagate(new, small, known)) is not None:
+                if new.outputs[0] and (p := propagate(new, small, known)) is not None:
                     small[new.outputs[0]] = p
                 nodes.append(new)
         return graph.with_(

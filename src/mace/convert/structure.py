@@ -10,7 +10,7 @@ from mace.graph.subgraphs import map_subgraphs
 
 
 def sort_nodes(graph: Graph, outer: Iterable[str] = ()) -> Graph:
-    """The graph with its nodes in topological order, stable where they already are.
+    """The graph with its nodes in topological order, stable where they already are, and without those that give nothing.
 
     Raises ``ConvertError`` naming the node for a name defined twice, one that nothing defines, or a cycle.
     """
@@ -23,7 +23,7 @@ def sort_nodes(graph: Graph, outer: Iterable[str] = ()) -> Graph:
             if name in outputs or name in graph.inputs or name in graph.constants:
                 raise ConvertError(f"value '{name}' is defined twice (again by {label(node)})", field=name)
             outputs[name] = node
-    waiting = list(graph.nodes)
+    waiting = [n for n in graph.nodes if any(n.outputs)]
     ordered: list[Node] = []
     while waiting:
         left = []

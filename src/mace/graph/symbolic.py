@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from mace.graph.ir import Node
 from mace.tensor import Array, Dim, TensorType
 
@@ -63,7 +61,9 @@ def _same(node: Node, operands: Sequence[Partial]) -> Partial | None:
 def _cast(node: Node, operands: Sequence[Partial]) -> Partial | None:
     from mace.tensor import DType
 
-    return operands[0] if DType.from_onnx(node.int("to", 0)) in (DType.INT32, DType.INT64) else None
+    bits = {DType.INT32: 31, DType.INT64: 63}.get(DType.from_onnx(node.int("to", 0)))
+    fits = bits is not None and all(not isinstance(i, int) or -(1 << bits) <= i < 1 << bits for i in operands[0].items)
+    return operands[0] if fits else None
 
 
 def _gather(node: Node, operands: Sequence[Partial]) -> Partial | None:
@@ -116,34 +116,40 @@ def _arithmetic(node: Node, operands: Sequence[Partial]) -> Partial | None:
     if len(operands) != 2:
         return None
     a, b = operands
-    count = max(len(a.items), len(b.items))
-    if len({len(a.items), len(b.items)} - {1}) > 1:
+    lengths = {len(a.items), len(b.items)} - {1}
+    if len(lengths) > 1:
         return None
+    count = lengths.pop() if lengths else 1
     left, right = (p.items * count if len(p.items) == 1 else p.items for p in (a, b))
     return Partial(tuple(_calculate(node.op, x, y) for x, y in zip(left, right, strict=True)), a.scalar and b.scalar)
 
 
 def _calculate(op: str, x: Dim, y: Dim) -> Dim:
     if isinstance(x, int) and isinstance(y, int):
-        match op:
-            case "Add":
-                return x + y
-            case "Sub":
-                return x - y
-            case "Mul":
-                return x * y
-            case "Div":
-                return int(np.trunc(x / y)) if y else None
-            case "Min":
-                return min(x, y)
-            case _:
-                return max(x, y)
+        value = _of_numbers(op, x, y)
+        return value if value is not None and abs(value) < 1 << 31 else None  # no extent is larger; nothing wraps
     neutral = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}.get(op)
     if neutral is not None and y == neutral and isinstance(y, int):
         return x
     if op in ("Add", "Mul") and x == neutral and isinstance(x, int):
         return y
     return None
+
+
+def _of_numbers(op: str, x: int, y: int) -> int | None:
+    match op:
+        case "Add":
+            return x + y
+        case "Sub":
+            return x - y
+        case "Mul":
+            return x * y
+        case "Div":  # truncates, as ONNX does
+            return (abs(x) // abs(y)) * (1 if (x < 0) == (y < 0) else -1) if y else None
+        case "Min":
+            return min(x, y)
+        case _:
+            return max(x, y)
 
 
 _RULES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from mace.errors import ModelError
@@ -19,7 +19,7 @@ ReadTensor: TypeAlias = "Callable[[onnx.TensorProto], Array]"
 
 
 def attr_from_proto(proto: onnx.AttributeProto, opset: int, read: ReadTensor = array_from_proto) -> Attr:
-    """An attribute's value. Text that is not UTF-8 stays bytes; a type becomes its serialised bytes."""
+    """An attribute's value; a type becomes its serialised bytes. Raises ``ModelError`` for text that is not UTF-8."""
     from onnx import AttributeProto as A
 
     match proto.type:
@@ -51,11 +51,12 @@ def attr_from_proto(proto: onnx.AttributeProto, opset: int, read: ReadTensor = a
             raise ModelError(f"attribute '{proto.name}' has a kind that cannot be used ({proto.type})")
 
 
-def _text(raw: bytes) -> str | bytes:
+def _text(raw: bytes | str) -> str:
+    """A text of the proto; protobuf leaves bytes that are no UTF-8 as they are."""
     try:
-        return raw.decode()
+        return raw.decode() if isinstance(raw, bytes) else raw
     except UnicodeDecodeError:
-        return raw
+        raise ModelError(f"{raw!r} is no UTF-8 text") from None
 
 
 def node_from_proto(proto: onnx.NodeProto, opset: int, read: ReadTensor = array_from_proto) -> Node:
@@ -66,17 +67,17 @@ def node_from_proto(proto: onnx.NodeProto, opset: int, read: ReadTensor = array_
                 f"node '{proto.name}' ({proto.op_type}): attribute '{a.name}' refers to a function's parameter"
             )
     return Node(
-        op=proto.op_type,
+        op=_text(proto.op_type),
         inputs=_without_trailing_blanks(proto.input),
         outputs=_without_trailing_blanks(proto.output),
-        attrs={a.name: attr_from_proto(a, opset, read) for a in proto.attribute},
-        name=proto.name,
-        domain="" if proto.domain == "ai.onnx" else proto.domain,
+        attrs={_text(a.name): attr_from_proto(a, opset, read) for a in proto.attribute},
+        name=_text(proto.name),
+        domain="" if proto.domain == "ai.onnx" else _text(proto.domain),
     )
 
 
-def _without_trailing_blanks(names: object) -> tuple[str, ...]:
-    kept = list(names)  # type: ignore[call-overload]
+def _without_trailing_blanks(names: Iterable[str]) -> tuple[str, ...]:
+    kept = [_text(n) for n in names]
     while kept and not kept[-1]:
         kept.pop()
     return tuple(kept)
@@ -84,23 +85,23 @@ def _without_trailing_blanks(names: object) -> tuple[str, ...]:
 
 def graph_from_proto(proto: onnx.GraphProto, opset: int, read: ReadTensor = array_from_proto) -> Graph:
     """A graph. An initializer that is also an input is a constant; the input is only its overridable default."""
-    constants = {t.name: read(t) for t in proto.initializer}
+    constants = {_text(t.name): read(t) for t in proto.initializer}
     for sparse in proto.sparse_initializer:
-        constants[sparse.values.name] = array_from_sparse(sparse)
+        constants[_text(sparse.values.name)] = array_from_sparse(sparse)
     inputs: dict[str, TensorType] = {}
     for value in proto.input:
         if value.name in constants:
             continue
-        inputs[value.name] = type_from_proto(value.type) or UNTYPED
+        inputs[_text(value.name)] = type_from_proto(value.type) or UNTYPED
     types = {}
     for value in (*proto.value_info, *proto.output):
         known = type_from_proto(value.type)
         if known is not None and value.name not in inputs and value.name not in constants:
-            types[value.name] = known
+            types[_text(value.name)] = known
     return Graph(
-        name=proto.name,
+        name=_text(proto.name),
         inputs=inputs,
-        outputs=tuple(o.name for o in proto.output),
+        outputs=tuple(_text(o.name) for o in proto.output),
         nodes=tuple(node_from_proto(n, opset, read) for n in proto.node),
         constants=constants,
         types=types,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import prod
@@ -20,6 +21,9 @@ from mace.tensor import Array, Dim, DType, TensorType
 
 if TYPE_CHECKING:
     import onnx
+
+_EQUATION = re.compile(r"[A-Za-z., ]*(->[A-Za-z. ]*)?")
+"""What an Einsum equation is made of; onnx's inference never returns from some others."""
 
 _DATA_LIMIT = 1024
 """Elements up to which a constant input is shown to onnx's inference: shapes, axes, scales."""
@@ -78,6 +82,8 @@ def _by_onnx(node: Node, types: Mapping[str, TensorType], constants: Mapping[str
     data = {
         i: _data(_known(node, constants[i])) for i in node.inputs if i in constants and constants[i].size <= _DATA_LIMIT
     }
+    if node.op == "Einsum" and not node.domain and not _EQUATION.fullmatch(node.str("equation", "")):
+        raise ModelError(f"Einsum '{node.name or node.outputs[0]}': the equation is malformed")
     try:
         found = shape_inference.infer_node_outputs(
             known,

@@ -66,7 +66,7 @@ def _dim(proto: onnx.TensorShapeProto.Dimension) -> Dim:
         case "dim_value":
             return proto.dim_value if proto.dim_value >= 0 else None
         case "dim_param":
-            return proto.dim_param or None
+            return proto.dim_param if isinstance(proto.dim_param, str) and proto.dim_param else None
         case _:
             return None
 

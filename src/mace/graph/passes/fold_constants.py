@@ -84,7 +84,7 @@ def _walk(graph: Graph, scope: _Scope, semantics: Semantics, fold: bool) -> Grap
                 types.pop(name, None)
             continue
         half = propagate(node, scope.partial, scope.types)
-        if half is not None:
+        if half is not None and node.outputs[0]:
             scope.partial[node.outputs[0]] = half
         nodes.append(node)
     types.update(
