@@ -1,5 +1,5 @@
-// Col2Im (ONNX Col2Im-18): every element of the image sums the column elements that fall on it, in the order of the block.
-// x: NC x BLOCK_AREA x COLUMNS, y: NC x IMAGE. Index dimensions: position in the image, batch and channel.
+// Col2Im (ONNX Col2Im-18): every element of the image sums the column elements that fall on it, in the order of the
+// block. x: NC x BLOCK_AREA x COLUMNS, y: NC x IMAGE. Index dimensions: position in the image, batch and channel.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME col2im

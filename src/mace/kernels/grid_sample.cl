@@ -1,6 +1,6 @@
 // GridSample (ONNX GridSample-22): x: N x C x EXTENTS, grid: N x OUT_AREA x RANK (innermost dimension of x first), each
-// coordinate in [-1, 1], y: N x C x OUT_AREA. Index dimensions: position, batch and channel. With border padding a cubic
-// patch is not moved as a whole, only its elements are clamped, as PyTorch and ONNX Runtime do.
+// coordinate in [-1, 1], y: N x C x OUT_AREA. Index dimensions: position, batch and channel. With border padding a
+// cubic patch is not moved as a whole, only its elements are clamped, as PyTorch and ONNX Runtime do.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME grid_sample

@@ -1,5 +1,6 @@
 // Copy between two strided views: y[Y_OFFSET + sum i * Y_STRIDES] = x[X_OFFSET + sum i * X_STRIDES] over the box DIMS.
-// Index dimension 0 covers axes SPLIT and up (RUN neighbours of the last one per work-item), dimension 1 the axes before.
+// Index dimension 0 covers axes SPLIT and up (RUN neighbours of the last one per work-item), dimension 1 the axes
+// before.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME move_strided

@@ -1,5 +1,5 @@
-// Transposition of two axes, ROWS contiguous in x and COLS contiguous in y, under any number of outer axes: each work-item
-// moves a tile by squares of eight, in registers; squares at the edges go element by element.
+// Transposition of two axes, ROWS contiguous in x and COLS contiguous in y, under any number of outer axes: each
+// work-item moves a tile by squares of eight, in registers; squares at the edges go element by element.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME move_tiled
@@ -53,7 +53,8 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global UNIT *restri
             const UNITS a2 = vload8(0, xp + 2 * X_COL), a3 = vload8(0, xp + 3 * X_COL);
             const UNITS a4 = vload8(0, xp + 4 * X_COL), a5 = vload8(0, xp + 5 * X_COL);
             const UNITS a6 = vload8(0, xp + 6 * X_COL), a7 = vload8(0, xp + 7 * X_COL);
-#define WRITE(r) vstore8((UNITS)(a0.s##r, a1.s##r, a2.s##r, a3.s##r, a4.s##r, a5.s##r, a6.s##r, a7.s##r), 0, yp + r * Y_ROW)
+#define ACROSS(r) (UNITS)(a0.s##r, a1.s##r, a2.s##r, a3.s##r, a4.s##r, a5.s##r, a6.s##r, a7.s##r)
+#define WRITE(r) vstore8(ACROSS(r), 0, yp + r * Y_ROW)
             WRITE(0);
             WRITE(1);
             WRITE(2);
@@ -63,5 +64,6 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global UNIT *restri
             WRITE(6);
             WRITE(7);
 #undef WRITE
+#undef ACROSS
         }
 }

@@ -1,5 +1,5 @@
-// Pad (ONNX Pad-25) of any rank: one work-item per output element. Where padding is negative, x is cut first and the modes
-// see only what is left of it. Index dimensions: last axis, last but one, all others.
+// Pad (ONNX Pad-25) of any rank: one work-item per output element. Where padding is negative, x is cut first and the
+// modes see only what is left of it. Index dimensions: last axis, last but one, all others.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME pad_general

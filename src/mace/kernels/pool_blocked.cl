@@ -1,6 +1,6 @@
 // Maximum or average pooling over two spatial dimensions of channel-blocked float32 tensors: a work-item computes TW
-// neighbouring outputs of one channel block. x: NB x IH x IW x V, y: NB x OH x OW x V. Index dimensions: tile, batch and block.
-// A tile that would cross the right edge is moved back over its neighbour, so TW <= OW.
+// neighbouring outputs of one channel block. x: NB x IH x IW x V, y: NB x OH x OW x V. Index dimensions: tile, batch
+// and block. A tile that would cross the right edge is moved back over its neighbour, so TW <= OW.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME pool_blocked

@@ -10,7 +10,8 @@
 #define E_ST ST_float
 #endif
 
-__kernel void KERNEL_NAME(__global const E_T *restrict start, __global const E_T *restrict delta, __global E_T *restrict y)
+__kernel void KERNEL_NAME(__global const E_T *restrict start, __global const E_T *restrict delta,
+                          __global E_T *restrict y)
 {
     const int i = get_global_id(0);
     E_ST(y, i, E_LD(start, 0) + (E_C)i * E_LD(delta, 0));

@@ -1,8 +1,8 @@
-// LSTM, GRU or RNN over all steps (ONNX LSTM-22, GRU-22, RNN-22): a work-group per batch element and direction goes through
-// time with its state in local memory. What the inputs contribute to the gates is computed beforehand.
-// gates: rows of (step, batch) x DIRECTIONS x outputs, with outputs = gates of the cell x HIDDEN. A work-item computes LANES
-// neighbouring hidden units; with more than one, the recurrent weights come as panels
-// DIRECTIONS x HIDDEN/LANES x HIDDEN x gates x LANES, which are read from end to end.
+// LSTM, GRU or RNN over all steps (ONNX LSTM-22, GRU-22, RNN-22): a work-group per batch element and direction goes
+// through time with its state in local memory. What the inputs contribute to the gates is computed beforehand. gates:
+// rows of (step, batch) x DIRECTIONS x outputs, with outputs = gates of the cell x HIDDEN. A work-item computes LANES
+// neighbouring hidden units; with more than one, the recurrent weights come as panels DIRECTIONS x HIDDEN/LANES x
+// HIDDEN x gates x LANES, which are read from end to end.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME recurrent
@@ -112,7 +112,7 @@ __kernel void KERNEL_NAME(__global const ACC *restrict gates, __global const X_T
     const int first = get_local_id(0) * LANES, stride = get_local_size(0) * LANES;
     const int n = get_group_id(1), d = FIRST + get_group_id(2);
     const int backward = BACKWARD || d == 1;
-    // state: two hidden states that take turns, then the cell state (LSTM) or the hidden state after the reset gate (GRU).
+    // state: two hidden states that take turns, then the cell state (LSTM) or what the reset gate leaves (GRU).
     __local ACC *extra = state + 2 * HIDDEN;
     for (int j = first; j < HIDDEN; j += stride) {
 #if HAS_H0

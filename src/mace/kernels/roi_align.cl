@@ -1,6 +1,6 @@
-// RoiAlign (ONNX RoiAlign-22): each output samples a grid inside its bin by bilinear interpolation, and averages or takes
-// the largest. x: N x C x H x W, rois: R x 4 (left, top, right, bottom), y: R x C x OH x OW. In mode max the largest of the
-// four weighted neighbours counts, as ONNX's reference has it. Index dimensions: bin, channel, region.
+// RoiAlign (ONNX RoiAlign-22): each output samples a grid inside its bin by bilinear interpolation, and averages or
+// takes the largest. x: N x C x H x W, rois: R x 4 (left, top, right, bottom), y: R x C x OH x OW. In mode max the
+// largest of the four weighted neighbours counts, as ONNX's reference has it. Index dimensions: bin, channel, region.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME roi_align

@@ -1,5 +1,5 @@
-// MaxRoiPool (ONNX MaxRoiPool-22): the maximum over each bin of a region; an empty bin is 0.
-// x: N x C x H x W, rois: R x 5 (batch, left, top, right, bottom), y: R x C x OH x OW. Index dimensions: bin, channel, region.
+// MaxRoiPool (ONNX MaxRoiPool-22): the maximum over each bin of a region; an empty bin is 0. x: N x C x H x W, rois: R
+// x 5 (batch, left, top, right, bottom), y: R x C x OH x OW. Index dimensions: bin, channel, region.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME roi_max
@@ -29,8 +29,10 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const X_T *re
     const int right = (int)round(X_LD(rois, region * 5 + 3) * (X_C)SCALE);
     const int bottom = (int)round(X_LD(rois, region * 5 + 4) * (X_C)SCALE);
     const X_C bin_h = (X_C)max(bottom - top + 1, 1) / OH, bin_w = (X_C)max(right - left + 1, 1) / OW;
-    const int h0 = clamp((int)floor(bin / OW * bin_h) + top, 0, H), h1 = clamp((int)ceil((bin / OW + 1) * bin_h) + top, 0, H);
-    const int w0 = clamp((int)floor(bin % OW * bin_w) + left, 0, W), w1 = clamp((int)ceil((bin % OW + 1) * bin_w) + left, 0, W);
+    const int row = bin / OW, column = bin % OW;
+    const int h0 = clamp((int)floor(row * bin_h) + top, 0, H), h1 = clamp((int)ceil((row + 1) * bin_h) + top, 0, H);
+    const int w0 = clamp((int)floor(column * bin_w) + left, 0, W);
+    const int w1 = clamp((int)ceil((column + 1) * bin_w) + left, 0, W);
     const int base = (batch * C + c) * (H * W);
     X_C value = h1 > h0 && w1 > w0 ? -INFINITY : 0;
     for (int h = h0; h < h1; ++h)

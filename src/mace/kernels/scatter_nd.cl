@@ -1,6 +1,6 @@
-// ScatterND (ONNX ScatterND-18) into a y that holds the data already. Index dimensions: element of a slice, share of the
-// output. Each work-item goes through all tuples and applies, in order, those that fall into its share of SHARE slices, so
-// updates of one element keep their order. A tuple that is out of range is passed over.
+// ScatterND (ONNX ScatterND-18) into a y that holds the data already. Index dimensions: element of a slice, share of
+// the output. Each work-item goes through all tuples and applies, in order, those that fall into its share of SHARE
+// slices, so updates of one element keep their order. A tuple that is out of range is passed over.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME scatter_nd

@@ -1,5 +1,5 @@
-// MaxUnpool (ONNX MaxUnpool-22) into a y that is zero: one work-item puts the values of one plane of x where the indices say,
-// in order. An index that lies outside is passed over.
+// MaxUnpool (ONNX MaxUnpool-22) into a y that is zero: one work-item puts the values of one plane of x where the
+// indices say, in order. An index that lies outside is passed over.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME unpool
@@ -13,7 +13,8 @@
 #define PLANES 1    // batches times channels
 #endif
 
-__kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const long *restrict indices, __global UNIT *restrict y)
+__kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const long *restrict indices,
+                          __global UNIT *restrict y)
 {
     const int from[RANK] = {FROM}, to[RANK] = {TO};
     const int first = get_global_id(0) * COUNT;
