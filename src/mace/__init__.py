@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mace.version import __version__
 
 if TYPE_CHECKING:
-    from mace.convert import convert
+    from mace.conversion import convert
     from mace.engine.builder import GPUContext, GPUContextBuilder
     from mace.engine.checking import check_program
     from mace.engine.engine import MaceEngine, load
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mace.tensor import DType, MaceTensor, TensorType
 
 _HOME = {
-    "convert": "mace.convert",
+    "convert": "mace.conversion",
     "check_program": "mace.engine.checking",
     "load": "mace.engine.engine",
     "MaceEngine": "mace.engine.engine",

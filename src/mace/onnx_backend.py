@@ -82,7 +82,7 @@ class MaceBackend(Backend):
     @classmethod
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> MaceBackendRep:
         """Convert a model and open it. Raises ``ModelError`` when it cannot be run."""
-        from mace.convert import convert
+        from mace.conversion import convert
 
         folder = tempfile.TemporaryDirectory(prefix="mace-onnx-", ignore_cleanup_errors=True)
         path = Path(folder.name, "model.mace")

@@ -10,8 +10,8 @@ import onnx.parser
 import onnxruntime as ort
 import pytest
 
-from mace.convert.importer import import_model
-from mace.convert.source import open_source
+from mace.conversion.importer import import_model
+from mace.conversion.source import open_source
 from mace.graph.check import check_graph
 from mace.graph.ir import Graph
 from mace.reference.interpreter import run_graph

@@ -6,7 +6,7 @@ import numpy as np
 import onnx.parser
 import pytest
 
-from mace.convert import convert
+from mace.conversion import convert
 from mace.errors import InputError, ModelError
 from mace.graph.ir import Graph, Node
 from mace.graph.symbolic import Partial

@@ -38,8 +38,8 @@ def _is_model(file: Path) -> bool:
 
 
 def _inspect_model(file: Path, as_json: bool) -> None:
-    from mace.convert.coverage import coverage_of
-    from mace.convert.support import device_operators
+    from mace.conversion.coverage import coverage_of
+    from mace.conversion.support import device_operators
     from mace.model_file import load_model
 
     model = load_model(file)

@@ -8,7 +8,7 @@ from mace.cli import output
 from mace.graph.ir import Graph
 
 if TYPE_CHECKING:
-    from mace.convert.coverage import Coverage
+    from mace.conversion.coverage import Coverage
 
 
 def summarise(graph: Graph, coverage: Coverage) -> dict[str, Any]:

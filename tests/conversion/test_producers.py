@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mace.convert import convert_keras, convert_tensorflow, convert_tflite, convert_torch
+from mace.conversion import convert_keras, convert_tensorflow, convert_tflite, convert_torch
 from mace.errors import ConvertError, MissingExtraError
 from mace.reference.interpreter import run_graph
 

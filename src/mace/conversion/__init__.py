@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mace.convert.api import ModelInfo, convert
-from mace.convert.coverage import Coverage, OperatorCount
-from mace.convert.from_tensorflow import convert_keras, convert_tensorflow, convert_tflite
-from mace.convert.from_torch import convert_torch
+from mace.conversion.api import ModelInfo, convert
+from mace.conversion.coverage import Coverage, OperatorCount
+from mace.conversion.from_tensorflow import convert_keras, convert_tensorflow, convert_tflite
+from mace.conversion.from_torch import convert_torch
 
 __all__ = [
     "Coverage",

@@ -8,10 +8,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mace.convert.coverage import Coverage, coverage_of
-from mace.convert.importer import import_model
-from mace.convert.source import open_source
-from mace.convert.support import KnownOperators, device_operators
+from mace.conversion.coverage import Coverage, coverage_of
+from mace.conversion.importer import import_model
+from mace.conversion.source import open_source
+from mace.conversion.support import KnownOperators, device_operators
 from mace.errors import ConvertError, ModelError
 from mace.graph.ir import Graph
 from mace.model_file import save_model

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mace.convert.support import KnownOperators
+from mace.conversion.support import KnownOperators
 from mace.graph.ir import Graph, Node
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mace.convert.normalise_arithmetic import RULES as ARITHMETIC
-from mace.convert.normalise_nn import RULES as NN
-from mace.convert.normalise_shape import RULES as SHAPE
-from mace.convert.rewriting import Rewriting, Rule
+from mace.conversion.normalise_arithmetic import RULES as ARITHMETIC
+from mace.conversion.normalise_nn import RULES as NN
+from mace.conversion.normalise_shape import RULES as SHAPE
+from mace.conversion.rewriting import Rewriting, Rule
 from mace.graph.ir import Attr, Graph, Node
 from mace.graph.subgraphs import UNTYPED, typed_body
 from mace.graph.symbolic import Partial, partial_of, propagate

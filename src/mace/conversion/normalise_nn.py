@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mace.convert.rewriting import Rewriting, Rule, without
+from mace.conversion.rewriting import Rewriting, Rule, without
 from mace.graph.ir import Attr, Node
 
 

@@ -7,8 +7,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from mace.convert.api import ModelInfo, convert
-from mace.convert.producers import exported, require
+from mace.conversion.api import ModelInfo, convert
+from mace.conversion.producers import exported, require
 from mace.errors import ConvertError
 
 OPSET = 18

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
-from mace.convert import convert
+from mace.conversion import convert
 from mace.errors import MaceError
 from mace.graph.check import check_graph
 from mace.reference.interpreter import run_graph

@@ -9,9 +9,9 @@ import onnx.parser
 import onnxruntime as ort
 import pytest
 
-from mace.convert import convert
-from mace.convert.importer import import_model
-from mace.convert.source import open_source
+from mace.conversion import convert
+from mace.conversion.importer import import_model
+from mace.conversion.source import open_source
 from mace.errors import ConvertError
 from mace.reference.interpreter import run_graph
 from mace.reference.schema import newest_opset

@@ -10,7 +10,7 @@ import onnx.parser
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mace.convert import convert
+from mace.conversion import convert
 from mace.errors import ConvertError, UnsupportedOperatorError
 from mace.reference.interpreter import run_graph
 from mace.tensor import TensorType

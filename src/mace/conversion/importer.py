@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mace.convert.constants import lift_constants
-from mace.convert.functions import inline_schema_functions
-from mace.convert.normalise import normalise
-from mace.convert.source import Source, opsets
-from mace.convert.structure import sort_nodes
-from mace.convert.support import KnownOperators, check_supported
+from mace.conversion.constants import lift_constants
+from mace.conversion.functions import inline_schema_functions
+from mace.conversion.normalise import normalise
+from mace.conversion.source import Source, opsets
+from mace.conversion.structure import sort_nodes
+from mace.conversion.support import KnownOperators, check_supported
 from mace.errors import ConvertError
 from mace.graph.ir import Graph
 from mace.reference.from_onnx import graph_from_proto

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from mace.convert.api import ModelInfo, convert
-from mace.convert.producers import exported, require
+from mace.conversion.api import ModelInfo, convert
+from mace.conversion.producers import exported, require
 
 
 def convert_torch(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mace.convert.constants import lift_constants
-from mace.convert.normalise import Normaliser
-from mace.convert.structure import label
-from mace.convert.support import KnownOperators
+from mace.conversion.constants import lift_constants
+from mace.conversion.normalise import Normaliser
+from mace.conversion.structure import label
+from mace.conversion.support import KnownOperators
 from mace.errors import ModelError
 from mace.graph.ir import Graph, Node
 from mace.graph.subgraphs import UNTYPED
