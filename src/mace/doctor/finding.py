@@ -24,6 +24,7 @@ class Code(StrEnum):
 
     NO_DEVICE = "no-device"
     DRIVER_FAILED = "driver-failed"
+    VECTORS_NARROWED = "vectors-narrowed"
     STORAGE_NOT_WRITABLE = "storage-not-writable"
     STATE_NOT_PRIVATE = "state-not-private"
     DISK_FULL = "disk-full"
@@ -60,6 +61,7 @@ _EVERY_START = "Every start compiles from source, which takes seconds instead of
 _COSTS = {
     Code.NO_DEVICE: "No model can run.",
     Code.DRIVER_FAILED: "The devices of this driver cannot be used; others can.",
+    Code.VECTORS_NARROWED: "Kernels use a part of the device's registers and run at a fraction of its speed.",
     Code.STORAGE_NOT_WRITABLE: "Nothing compiled is kept. " + _EVERY_START,
     Code.STATE_NOT_PRIVATE: "mace cannot tell its own files from others', so program files of its own are not loaded.",
     Code.DISK_FULL: "Compiled programs cannot be kept. " + _EVERY_START,
@@ -84,7 +86,13 @@ _COSTS = {
 _WARNINGS = (
     *(Code.DRIVER_FAILED, Code.STATE_NOT_PRIVATE, Code.DISK_FULL, Code.PROGRAM_DAMAGED, Code.PROGRAM_OTHER_DEVICE),
     *(Code.PROGRAM_OTHER_DRIVER, Code.PROGRAM_OTHER_VERSION, Code.PROGRAM_STALE, Code.PROGRAM_UNTRUSTED),
-    *(Code.PROGRAM_EMPTY, Code.PROGRAM_UNREADABLE, Code.STORAGE_NOT_WRITABLE, Code.PARAMETERS_DAMAGED),
+    *(
+        Code.VECTORS_NARROWED,
+        Code.PROGRAM_EMPTY,
+        Code.PROGRAM_UNREADABLE,
+        Code.STORAGE_NOT_WRITABLE,
+        Code.PARAMETERS_DAMAGED,
+    ),
 )
 _SEVERITIES = {
     **dict.fromkeys(_WARNINGS, Severity.WARNING),

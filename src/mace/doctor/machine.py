@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mace.doctor.finding import Code, Finding, Severity
-from mace.files.folders import is_private, state_folder
+from mace.files.folders import cache_folder, is_private, state_folder
 from mace.opencl import Device, select_device
+from mace.opencl.traits import traits_of
 from mace.program.files import DEFAULT_NAME
 from mace.program.store_admin import stored_files
 
@@ -24,7 +25,7 @@ def check_devices(spec: str) -> tuple[Device | None, list[Finding]]:
     from mace.errors import NoDeviceError
     from mace.opencl.listing import list_devices
 
-    listed = list_devices()
+    listed = list_devices(refresh=False)
     found = [
         Finding.make(
             Code.DRIVER_FAILED,
@@ -37,10 +38,20 @@ def check_devices(spec: str) -> tuple[Device | None, list[Finding]]:
         if driver["status"] not in ("ok", "no device")
     ]
     try:
-        return select_device(spec), found
+        device = select_device(spec)
+        return device, [*_narrowed(device), *found]
     except NoDeviceError as error:
         mend = _mend_no_device(bool(listed["devices"]))
         return None, [Finding.make(Code.NO_DEVICE, f"device '{spec}'", str(error).splitlines()[0], *mend), *found]
+
+
+def _narrowed(device: Device) -> Iterator[Finding]:
+    """A driver whose compiler once died of wide vectors gets narrow ones, until it is asked anew."""
+    wide, narrow = traits_of(device.info).vector_width, device.traits.vector_width
+    if narrow < wide:
+        detail = f"its compiler once died of wide vectors, so kernels use {narrow} lanes of {wide}"
+        kept = cache_folder() / "devices.json"
+        yield Finding.make(Code.VECTORS_NARROWED, device.label, detail, "rm", "-f", "--", kept)
 
 
 def _mend_no_device(others: bool) -> tuple[str, ...]:

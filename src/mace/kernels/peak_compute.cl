@@ -24,10 +24,18 @@
 __kernel void KERNEL_NAME(__global float *restrict out)
 {
     const int id = (int)get_global_id(0);
+    float lanes[PEAK_VEC];
+    for (int lane = 0; lane < PEAK_VEC; ++lane)
+        lanes[lane] = 1.0f + 0.001f * (lane + id);
+#if PEAK_VEC == 1
+    const PEAK_T first = lanes[0];
+#else
+    const PEAK_T first = PEAK_JOIN(vload, PEAK_VEC)(0, lanes);
+#endif
     PEAK_T sum[PEAK_CHAINS];
     const PEAK_T a = (PEAK_T)(0.999f + 1e-9f * id), b = (PEAK_T)(1e-3f);
     for (int c = 0; c < PEAK_CHAINS; ++c)
-        sum[c] = (PEAK_T)(1.0f + 0.01f * c);
+        sum[c] = first + 0.01f * c;
     for (int i = 0; i < PEAK_STEPS; ++i)
     {
 #pragma unroll
@@ -37,7 +45,6 @@ __kernel void KERNEL_NAME(__global float *restrict out)
     PEAK_T all = sum[0];
     for (int c = 1; c < PEAK_CHAINS; ++c)
         all += sum[c];
-    float lanes[PEAK_VEC];
 #if PEAK_VEC == 1
     lanes[0] = all;
 #else

@@ -31,12 +31,13 @@ def measure_profile(task: Task) -> Result:
         engine.run(sample)
         pairs = [pair for executor in engine.executors() for pair in executor.launches()]
         plans = [executor.plan for executor in engine.executors()]
+        peak = measure_peak(context)
         passes: list[list[float]] = []
         end = time.perf_counter() + task.seconds
         while pairs and len(passes) < task.runs and (len(passes) < 3 or time.perf_counter() < end):
             passes.append(context.timed([prepared for _, prepared in pairs]))
         medians = np.median(np.array(passes), axis=0).tolist() if passes else []
-        peak = measure_peak(context)
+        peak = peak.or_better(measure_peak(context))
     launches = [
         _row(index, launch, seconds, peak)
         for index, ((launch, _), seconds) in enumerate(zip(pairs, medians, strict=True))

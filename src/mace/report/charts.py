@@ -18,6 +18,7 @@ WIDTH = 360
 ROW = 38
 BAR = 14
 PLOT_HEIGHT = 190
+BINS = 24
 MARGIN = (12, 10, 34, 46)
 """Top, right, bottom and left of a plot, in units."""
 
@@ -81,27 +82,26 @@ def bars(title: str, summary: str, rows: Sequence[Bar]) -> str:
 def histogram(
     title: str, summary: str, values: Sequence[float], unit: float, marks: Sequence[tuple[str, float]]
 ) -> str:
-    """How often values fall where; ``marks`` are named places. Values over the last mark by far are gathered at the end."""
-    low, top = min(values), max(v for _, v in marks) if marks else max(values)
-    high = max(min(max(values), low + (top - low) * 1.15), low * 1.0001 + 1e-12)
-    bins = 24
-    counts = [0] * bins
+    """How often values fall where; ``marks`` are named places. What lies far out is gathered in the last column."""
+    low, most = min(values), max(values)
+    body = sorted(v for _, v in marks)[-2:-1] or [most]
+    high = max(min(most, low + (body[0] - low) * 2.0), low * 1.0001 + 1e-12)
+    counts = [0] * BINS
     for v in values:
-        counts[min(bins - 1, int((v - low) / (high - low) * bins))] += 1
-    plot = _Plot((low / unit, high / unit), (0.0, float(max(counts))))
+        counts[min(BINS - 1, int((v - low) / (high - low) * BINS))] += 1
+    plot = _Plot((low / unit, high / unit), (0.0, float(max(counts))), top=MARGIN[0] + 13 * len(marks))
     out = [*plot.axes(ticks_y=3)]
-    step = (high - low) / bins / unit
+    step = (high - low) / BINS / unit
     for i, n in enumerate(counts):
         x0, x1 = plot.x(low / unit + i * step), plot.x(low / unit + (i + 1) * step)
-        y = plot.y(float(n))
-        out.append(
-            f'<rect class="s1" x="{x0 + 0.5:.2f}" y="{y:.2f}" width="{max(x1 - x0 - 1, 0.5):.2f}" height="{plot.bottom - y:.2f}"/>'
-        )
+        place = f'x="{x0 + 0.5:.2f}" y="{plot.y(float(n)):.2f}" width="{max(x1 - x0 - 1, 0.5):.2f}"'
+        out.append(f'<rect class="s1" {place} height="{plot.bottom - plot.y(float(n)):.2f}"/>')
     for i, (name, value) in enumerate(marks):
-        x = plot.x(min(value, high) / unit)
-        out.append(f'<line class="mark" x1="{x:.2f}" x2="{x:.2f}" y1="{plot.top}" y2="{plot.bottom}"/>')
+        x, y = plot.x(min(value, high) / unit), MARGIN[0] + 13 * i
+        out.append(f'<line class="mark" x1="{x:.2f}" x2="{x:.2f}" y1="{y}" y2="{plot.bottom}"/>')
         end = " end" if x > WIDTH / 2 else ""
-        out.append(_text(x + (-3 if end else 3), plot.top + 10 + 13 * i, name, f"tick{end}"))
+        arrow = " →" if value > high else ""
+        out.append(_text(x + (-4 if end else 4), y + 6, f"{name} {_number(value / unit)}{arrow}", f"tick{end}"))
     return _svg(title, summary, PLOT_HEIGHT, out)
 
 
@@ -142,8 +142,11 @@ def spans(title: str, summary: str, rows: Sequence[Span]) -> str:
 class _Plot:
     """The frame of a plot: where values lie, and its axes."""
 
-    def __init__(self, xs: tuple[float, float], ys: tuple[float, float], logarithmic: bool = False) -> None:
+    def __init__(
+        self, xs: tuple[float, float], ys: tuple[float, float], logarithmic: bool = False, top: int = 0
+    ) -> None:
         self.top, right, below, self.left = MARGIN
+        self.top = top or self.top
         self.right, self.bottom = WIDTH - right, PLOT_HEIGHT - below
         self._log = logarithmic and ys[0] > 0
         self._xs = xs if xs[1] > xs[0] else (xs[0], xs[0] + 1.0)

@@ -36,7 +36,7 @@ def collect(
     diagnosis = diagnose(None, device=device, storage=storage, files=[model, *([program] if program else [])])
     return {
         **heading("report", command),
-        "title": f"{about['name']}: deployment and performance",
+        "title": f"{Path(model).stem}: deployment and performance",
         "overview": {
             "model": about,
             "source": _origin(source),

@@ -12,6 +12,7 @@ from mace.report.text import duration, size
 STARTS = {"cold": "Nothing compiled", "storage": "From the storage", "program": "From the program file"}
 STEPS = (("python", "interpreter"), ("imports", "imports"), ("load", "load"), ("first_run", "first run"))
 LAUNCHES_SHOWN = 15
+WIDE_COLUMNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Figure:
     chart: str
     table: Table
     legend: tuple[str, ...] = ()
+
+    @property
+    def wide(self) -> bool:
+        """Whether its table needs the whole width of a page."""
+        return len(self.table.columns) > WIDE_COLUMNS
 
 
 def figures_of(record: Mapping[str, Any]) -> list[Figure]:
@@ -218,7 +224,8 @@ def _layers(layers: Mapping[str, Any]) -> Figure:
     first = layers["first"]
     words = (
         f"Signal-to-noise of {layers['compared']} inner values in the order they are computed, in decibels; "
-        f"{layers['hidden']} more are fused into others. " + (f"The first to part is {first['node']}." if first else "None parts.")
+        f"{layers['hidden']} more are fused into others. "
+        + (f"The first to part is {first['node']}." if first else "None parts.")
     )
     worst = sorted(layers["layers"], key=lambda x: x["snr_db"])[:10]
     rows = tuple(

@@ -38,7 +38,7 @@ def overview(record: Mapping[str, Any]) -> dict[str, Pairs]:
     if device is None:
         parts["Target device"] = [("Device", "there is none on this machine")]
     else:
-        names = {k: k.replace("_", " ").capitalize() for k in device["identity"]}
+        names = {k: k.replace("_", " ").capitalize().replace("Os", "OS") for k in device["identity"]}
         parts["Target device"] = [
             ("Device", f"{device['label']} ({device['kind']}, {device['compute_units']} compute units)"),
             *((names[k], str(v)) for k, v in device["identity"].items()),
