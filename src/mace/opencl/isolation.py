@@ -67,7 +67,7 @@ class Worker:
         if not answer["ok"]:
             return refusal_from_json(answer)
         took = answer["seconds"]
-        return Done(binary, answer["log"], took["build"], took["create"], took["run"])
+        return Done(binary, answer["log"], took["build"], took["create"], took["run"], answer.get("outputs", {}))
 
     def close(self) -> None:
         """End the process and remove its folder."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mace.errors import BuildError, DeviceError, OpenCLError
+from mace.opencl.filling import Filling
 from mace.tensor import DType
 
 
 @dataclass(frozen=True, slots=True)
 class BufferArgument:
-    """Device memory of this many bytes, all zero."""
+    """Device memory of this many bytes."""
 
     nbytes: int
 
@@ -37,12 +40,18 @@ TrialArgument: TypeAlias = BufferArgument | LocalArgument | ScalarArgument
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run of a kernel with the sizes it will have, on memory of its own."""
+    """One run of a kernel with the sizes it will have, on memory of its own that holds the same at every run."""
 
     kernel: str
     arguments: tuple[TrialArgument, ...]
     global_size: tuple[int, ...]
     local_size: tuple[int, ...] | None = None
+    filling: Filling = Filling.NUMBERS
+
+    @property
+    def digest(self) -> str:
+        """What names this very run: 32 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:32]
 
     def to_json(self) -> dict[str, Any]:
         arguments: list[list[Any]] = []
@@ -54,7 +63,13 @@ class Trial:
                     arguments.append(["local", nbytes])
                 case ScalarArgument(value, dtype):
                     arguments.append(["scalar", value, dtype.value])
-        return {"kernel": self.kernel, "arguments": arguments, "global": self.global_size, "local": self.local_size}
+        return {
+            "kernel": self.kernel,
+            "arguments": arguments,
+            "global": self.global_size,
+            "local": self.local_size,
+            "filling": self.filling.value,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
@@ -64,8 +79,9 @@ class Trial:
                 arguments.append(ScalarArgument(value, DType(rest[0])))
             else:
                 arguments.append(BufferArgument(value) if kind == "buffer" else LocalArgument(value))
-        local = data["local"]
-        return cls(data["kernel"], tuple(arguments), tuple(data["global"]), None if local is None else tuple(local))
+        local = None if data["local"] is None else tuple(data["local"])
+        filling = Filling(data["filling"])
+        return cls(data["kernel"], tuple(arguments), tuple(data["global"]), local, filling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +102,7 @@ class CompileJob:
 
 @dataclass(frozen=True, slots=True)
 class ProofJob:
-    """Load a binary, create each kernel and run it once: shows that the driver survives it."""
+    """Load a binary, create each kernel and run it once: shows that the driver survives it, and what it computes."""
 
     binary: bytes
     options: str = ""
@@ -133,6 +149,8 @@ class Done:
     build_seconds: float
     create_seconds: float
     run_seconds: float
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Trial's digest → digest of all that it wrote, 32 hexadecimal digits; not of timings."""
 
 
 @dataclass(frozen=True, slots=True)

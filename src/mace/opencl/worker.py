@@ -37,7 +37,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         try:
             done = workshop.do(_job(header, payload))
             seconds = {"build": done.build_seconds, "create": done.create_seconds, "run": done.run_seconds}
-            answer, binary = {"ok": True, "log": done.log, "seconds": seconds}, done.binary
+            answer, binary = {"ok": True, "log": done.log, "seconds": seconds, "outputs": done.outputs}, done.binary
         except DeviceError as error:
             answer, binary = {"ok": False, **refusal_to_json(error)}, b""
         send(answers, answer, binary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import cast
@@ -10,6 +11,7 @@ import numpy as np
 
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
+from mace.opencl.filling import filled
 from mace.opencl.jobs import BufferArgument, CompileJob, Done, Job, LocalArgument, TimingJob, Trial
 from mace.opencl.kernel import Argument, Launch, LocalMemory, Program
 
@@ -39,22 +41,37 @@ class Workshop:
         if isinstance(job, TimingJob):
             seconds = self._time(program, job)
             return Done(b"", program.log, built - began, created - built, seconds)
+        outputs = {}
         for trial in job.trials:
             self._stage(f"running kernel {trial.kernel}")
-            self._run(program, trial)
+            outputs[trial.digest] = self._run(program, trial)
         ran = time.perf_counter()
         binary = b""
         if compiling:
             self._stage("reading the binary")
             binary = program.binary()
-        return Done(binary, program.log, built - began, created - built, ran - created)
+        return Done(binary, program.log, built - began, created - built, ran - created, outputs)
 
-    def _run(self, program: Program, trial: Trial) -> None:
+    def _run(self, program: Program, trial: Trial) -> str:
+        """Run a trial once; a digest of the memory that it changed."""
         launch = self._launch(program, trial, 0)
-        for buffer in self._memory.values():
-            self.context.fill_zero(buffer)
+        before = {
+            index: filled(trial.filling, argument.nbytes, index)
+            for index, argument in enumerate(trial.arguments)
+            if isinstance(argument, BufferArgument)
+        }
+        for index, content in before.items():
+            self.context.write(self._memory[index], content)
         self.context.run([launch])
         self.context.finish()
+        digest = hashlib.sha256()
+        for index, content in before.items():
+            after = np.empty_like(content)
+            self.context.read(self._memory[index], after)
+            if not np.array_equal(before[index], after):
+                digest.update(index.to_bytes(4, "little"))
+                digest.update(after.data)
+        return digest.hexdigest()[:32]
 
     def _time(self, program: Program, job: TimingJob) -> float:
         """Seconds that all trials together take, the best of as many runs as fit the budget (at least three)."""

@@ -12,20 +12,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mace.device import DeviceIdentity
 from mace.errors import ProgramFileError, StorageError
 from mace.files.stamps import StampBook
 from mace.program.codec import encode_program
 from mace.program.content import Bytes, Entry, EntryId, EntryKind, ProgramContent, merge
-from mace.program.encrypt import Secret
 from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.opening import TrustedProgram, open_trusted
 from mace.program.reasons import Look, Reason
 from mace.program.reuse import Mismatch, ReusePolicy, mismatch, nearest
 from mace.program.store import ProgramStore, SaveOutcome, look_at_failure
 from mace.program.trust import Trust
+
+if TYPE_CHECKING:
+    from mace.program.encrypt import Secret
 
 ProgramSource: TypeAlias = str | os.PathLike[str] | Bytes
 """A designated program file: a path, or its bytes. Paths are looked at before bytes."""
@@ -113,15 +115,16 @@ class ProgramLibrary:
         found = [e for s in self._sources for e in s.contents().entries if e.kind == kind and e.key == key]
         return [e for e in found if e.device is not None and mismatch(self.device, e.device, self.reuse)]
 
-    def reject(self, entry: Entry, reason: Reason = Reason.REFUSED, detail: str = "") -> None:
-        """Note that a binary turned out useless on this device and driver, now and at later starts.
+    def reject(self, entry: Entry, reason: Reason = Reason.REFUSED, detail: str = "", *, lasting: bool = True) -> None:
+        """Note that a binary is useless on this device and driver: from now on, and at later starts too where ``lasting``.
 
         :meth:`find` passes over it until the same bytes come out of a compilation again (:meth:`add`).
         """
         self._bad.add(entry.sha256)
         self._found.pop(entry.id, None)
         self._used.discard(entry.id)
-        self._stamps.put(FAILED_STAMP, self._failure_key(entry), {"reason": reason.value, "detail": detail[:500]})
+        if lasting:
+            self._stamps.put(FAILED_STAMP, self._failure_key(entry), {"reason": reason.value, "detail": detail[:500]})
         self._note(Look("driver", reason, detail, f"{entry.kind} {entry.key[:12]}"))
 
     def add(self, entry: Entry) -> None:

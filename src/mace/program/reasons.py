@@ -33,6 +33,8 @@ class Reason(StrEnum):
     BAD_BINARY = "bad-binary"
     REFUSED = "refused-by-driver"
     CRASHED = "crashed-the-driver"
+    WRONG_RESULTS = "wrong-results"
+    UNPROVED = "unproved"
     COMPILED = "compiled"
     SAVED = "saved"
     UNCHANGED = "unchanged"
@@ -67,6 +69,8 @@ _SENTENCES = {
     Reason.BAD_BINARY: "this binary failed on this device and driver before",
     Reason.REFUSED: "the driver refused the binary",
     Reason.CRASHED: "the driver died or hung over the binary, in a process of its own",
+    Reason.WRONG_RESULTS: "the binary does not compute what it did when it was compiled",
+    Reason.UNPROVED: "the file does not say what the binary should compute, so it cannot be tried",
     Reason.COMPILED: "compiled from source",
     Reason.SAVED: "saved for the next start",
     Reason.UNCHANGED: "everything was in the store already",
