@@ -159,6 +159,16 @@ class TensorType:
     """What the tensor is wrapped in, outermost word first: empty for a tensor itself, ``"sequence"``, ``"optional"``,
     ``"optional sequence"``. A wrapped value only ever lives on the host, as a list or None."""
 
+    def to_json(self) -> list[Any]:
+        """As JSON: element type, shape, and the container where there is one."""
+        shape = None if self.shape is None else list(self.shape)
+        return [self.dtype.value, shape, *filter(None, [self.container])]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> TensorType:
+        """What :meth:`to_json` gave. Raises ``ValueError``, ``TypeError`` or ``IndexError`` for anything else."""
+        return cls(DType(data[0]), None if data[1] is None else tuple(data[1]), *data[2:3])
+
     @property
     def is_static(self) -> bool:
         """Whether this is a tensor and every extent is a number."""

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mace.opencl import catalog
+from mace.opencl import catalog, probing
 from mace.opencl.catalog import limit_vectors, probe_all
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.drivers import Driver
-from mace.opencl.probing import Fault, Probed, probe
+from mace.opencl.probed import Fault, Probed
+from mace.opencl.probing import probe
 
 BROKEN = {
     "aborts": "#include <stdlib.h>\n__attribute__((constructor)) static void start(void) { abort(); }",
@@ -75,7 +76,7 @@ class Counter:
 @pytest.fixture
 def counter(monkeypatch: pytest.MonkeyPatch, make_info: Callable[..., DeviceInfo]) -> Counter:
     stand_in = Counter(Probed(Driver("", ""), "ok", "", ((make_info(),),), probed_at=time.time()))
-    monkeypatch.setattr(catalog, "probe", stand_in)
+    monkeypatch.setattr(probing, "probe", stand_in)
     return stand_in
 
 

@@ -11,7 +11,7 @@ from mace.opencl import Device, discovery, find_devices, select_device
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.discovery import choose_device, devices_of
 from mace.opencl.drivers import Driver
-from mace.opencl.probing import Fault, Probed
+from mace.opencl.probed import Fault, Probed
 
 
 @pytest.fixture

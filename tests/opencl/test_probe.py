@@ -9,7 +9,7 @@ import pytest
 
 from mace.opencl import Device, probe, probing
 from mace.opencl.drivers import Driver
-from mace.opencl.probing import Fault
+from mace.opencl.probed import Fault
 
 FAKE = """
 import json, os, sys, time

@@ -10,7 +10,8 @@ import pytest
 from mace.device import DeviceTraits
 from mace.errors import ProgramFormatError
 from mace.graph.ir import Graph, Node
-from mace.plan.planner import PlanOptions, make_plan
+from mace.plan.options import PlanOptions
+from mace.plan.planner import make_plan
 from mace.plan.serialise import plan_from_json, plan_to_json
 from mace.tensor import DType, TensorType
 

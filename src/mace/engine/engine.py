@@ -15,25 +15,24 @@ from mace.engine.preparation import Preparation
 from mace.engine.settings import EngineSettings
 from mace.engine.stage import Stage
 from mace.engine.stats import EngineStats
-from mace.engine.tunings import keep_tunings, open_tunings
 from mace.errors import InputError, ProgramFileWarning
-from mace.execution.executor import Executor
-from mace.graph.ir import Graph
-from mace.model_file import load_model, read_header
-from mace.opencl import Device, select_device
+from mace.model_file.header import read_header
 from mace.opencl.context import Context
-from mace.plan.planner import PlanOptions
-from mace.program.encrypt import Secret
-from mace.program.files import SavedProgram
-from mace.program.library import ProgramSource
-from mace.program.opening import save_own
+from mace.opencl.device import Device
+from mace.opencl.discovery import select_device
+from mace.plan.options import PlanOptions
 from mace.program.reasons import Reason
-from mace.program.reuse import ReusePolicy
-from mace.program.trust import TrustPolicy
 from mace.tensor import TensorType
-from mace.tuning.database import TuningDatabase
 
 if TYPE_CHECKING:
+    from mace.execution.executor import Executor
+    from mace.graph.ir import Graph
+    from mace.program.encrypt import Secret
+    from mace.program.files import SavedProgram
+    from mace.program.library import ProgramSource
+    from mace.program.reuse import ReusePolicy
+    from mace.program.trust import TrustPolicy
+    from mace.tuning.database import TuningDatabase
     from mace.tuning.search import TuningReport
 
 _PASSED_OVER = frozenset(
@@ -137,6 +136,8 @@ class MaceEngine:
     def tunings(self) -> TuningDatabase:
         """The tuned parameters this engine plans with: those of the storage, of the program file and of the settings."""
         if self._tunings is None:
+            from mace.engine.tunings import open_tunings
+
             self._tunings = open_tunings(self.device, self._library, self.settings)
         return self._tunings
 
@@ -153,6 +154,7 @@ class MaceEngine:
         them open. Results are kept per problem as they are found: a search that is broken off goes on where it was.
         Raises ``InputError`` for open shapes, ``ValueError`` for an unknown level.
         """
+        from mace.engine.tunings import keep_tunings
         from mace.tuning.search import Tuner
 
         self._check_open()
@@ -177,6 +179,8 @@ class MaceEngine:
         A model of fixed shapes that has not run yet is prepared first. ``compressed`` trades a slower start for a smaller
         file; ``secret`` encrypts it. Raises ``StorageError`` when the path cannot be written.
         """
+        from mace.program.opening import save_own
+
         self._check_open()
         if not self._stage.executors() and all(t.is_static for t in self.inputs.values()):
             self._stage.prepare(check_feeds(self.inputs, self.example_inputs()))
@@ -223,6 +227,8 @@ class MaceEngine:
 
     def _graph(self) -> Graph:
         if self._model is None:
+            from mace.model_file.read import load_model
+
             began = time.perf_counter()
             self._model = load_model(self._header.path).graph
             self.stats.add_seconds("model", time.perf_counter() - began)

@@ -5,30 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mace.engine.binding import bind
 from mace.engine.builds import Builder
-from mace.engine.settings import EngineSettings
-from mace.engine.stats import EngineStats
 from mace.errors import ProgramFileError
 from mace.execution.executor import Executor
-from mace.graph.ir import Graph
-from mace.opencl.context import Context
-from mace.opencl.kernel import Program
-from mace.plan.plan import Plan
-from mace.plan.planner import Planned, make_plan
 from mace.plan.serialise import plan_from_json, plan_to_json
-from mace.plan.split import split_ready
 from mace.program.content import Entry, EntryKind
-from mace.program.library import ProgramLibrary
-from mace.tensor import Array, TensorType
-from mace.tuning.database import TuningDatabase
+
+if TYPE_CHECKING:
+    from mace.engine.settings import EngineSettings
+    from mace.engine.stats import EngineStats
+    from mace.graph.ir import Graph
+    from mace.opencl.context import Context
+    from mace.opencl.kernel import Program
+    from mace.plan.plan import Plan
+    from mace.plan.planner import Planned
+    from mace.program.library import ProgramLibrary
+    from mace.tensor import Array, TensorType
+    from mace.tuning.database import TuningDatabase
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(NamedTuple):
     plan: Plan
     programs: list[Program]
     constants: memoryview | Array
@@ -59,8 +57,14 @@ class Preparation:
         """An executor for the graph at these input types and values, and the part of the graph that must wait."""
         plan_key = f"{key}-{self.settings.plan.digest()}"
         stored = None if self._stale else self._stored(plan_key)
+        if stored is not None and not stored.plan.rest:
+            return self._executor(stored.plan, stored.programs, stored.constants), None
+        from mace.engine.binding import bind  # what plans is not imported at a warm start
+
         if stored is not None:
-            rest = split_ready(bind(graph(), types, values)).rest if stored.plan.rest else None
+            from mace.plan.split import split_ready
+
+            rest = split_ready(bind(graph(), types, values)).rest
             return self._executor(stored.plan, stored.programs, stored.constants), rest
         with self._timed("bind"):
             bound = bind(graph(), types, values)
@@ -96,6 +100,8 @@ class Preparation:
 
     def _build(self, bound: Graph) -> tuple[Planned, list[Program]]:
         """Plan and compile; where the driver dies of wide vectors, once more with narrower ones."""
+        from mace.plan.planner import make_plan
+
         while True:
             with self._timed("plan"):
                 planned = make_plan(bound, self._builder.device.traits, self._tunings(), self.settings.plan)

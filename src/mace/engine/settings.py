@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from mace.device import DeviceIdentity
-from mace.plan.planner import PlanOptions
-from mace.program.encrypt import Secret
-from mace.program.library import ProgramLibrary, ProgramSource
-from mace.program.reuse import ReusePolicy
+from mace.plan.options import PlanOptions
+from mace.program.library import ProgramLibrary
 from mace.program.store import ProgramStore
-from mace.program.trust import Trust, TrustPolicy
+from mace.program.trust import Trust
+
+if TYPE_CHECKING:
+    from mace.device import DeviceIdentity
+    from mace.program.encrypt import Secret
+    from mace.program.library import ProgramSource
+    from mace.program.reuse import ReusePolicy
+    from mace.program.trust import TrustPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class EngineSettings:
     """A file of tuned parameters; None takes ``$MACE_RUN_PARAMETER_PATH`` or what the storage holds."""
     isolate: bool = True
     """Compile, and load unproven binaries for the first time, in a worker process."""
-    plan: PlanOptions = PlanOptions()
+    plan: PlanOptions = field(default_factory=PlanOptions)
 
     def library(self, device: DeviceIdentity, group: str) -> ProgramLibrary:
         """The compiled programs of one device under these settings; ``group`` keeps models apart in the storage."""

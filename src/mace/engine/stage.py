@@ -10,23 +10,22 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mace.engine.binding import bind
-from mace.engine.preparation import Preparation
-from mace.execution.executor import Executor
-from mace.graph.ir import Graph
 from mace.tensor import Array, DType, TensorType
+
+if TYPE_CHECKING:
+    from mace.engine.preparation import Preparation
+    from mace.execution.executor import Executor
+    from mace.graph.ir import Graph
 
 MAX_PLANS = 16
 """Plans kept ready per stage; the one used longest ago goes first."""
 
 
-@dataclass(slots=True)
-class _Ready:
+class _Ready(NamedTuple):
     executor: Executor
     rest: Stage | None
 
@@ -97,6 +96,8 @@ class Stage:
 
     def bind(self, feeds: Mapping[str, Any]) -> Graph:
         """The graph as it is planned for these feeds."""
+        from mace.engine.binding import bind
+
         return bind(self._graph(), *self._binding(feeds))
 
     def _binding(self, feeds: Mapping[str, Any]) -> tuple[dict[str, TensorType], dict[str, Array]]:

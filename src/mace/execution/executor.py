@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mace.errors import OpenCLError
-from mace.execution.host import HostRunner
-from mace.graph.serialise import array_from_json
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
 from mace.opencl.kernel import Argument, LocalMemory, Program
@@ -19,9 +16,11 @@ from mace.opencl.kernel import Launch as DeviceLaunch
 from mace.plan.plan import HostStep, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg
 from mace.tensor import Array
 
+if TYPE_CHECKING:
+    from mace.execution.host import HostRunner
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+
+class _Batch(NamedTuple):
     """Launches with no host step between them."""
 
     launches: list[DeviceLaunch]
@@ -37,10 +36,10 @@ class Executor:
         self.plan = plan
         self._context = context
         self._lock = threading.Lock()
-        self._host = HostRunner()
+        self._host: HostRunner | None = None
         self._arena = context.allocate(plan.arena_bytes) if plan.arena_bytes else None
         self._constants = context.constant(constants) if plan.constants_bytes else None
-        self._host_constants = {n: array_from_json(v) for n, v in plan.host_values.items()}
+        self._host_constants = _host_arrays(plan) if plan.host_values else {}
         self._batches = self._prepare(programs)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +118,10 @@ class Executor:
         return array
 
     def _run_host(self, step: HostStep, values: dict[str, Any]) -> None:
+        if self._host is None:
+            from mace.execution.host import HostRunner
+
+            self._host = HostRunner()
         inputs = [None if p is None else self._read(p, values) for p in step.inputs]
         for place, result in zip(step.outputs, self._host.run(step, inputs), strict=True):
             if place is None:
@@ -128,3 +131,10 @@ class Executor:
             else:
                 assert place.type is not None
                 self._write(place, np.ascontiguousarray(result, place.type.dtype.numpy))
+
+
+def _host_arrays(plan: Plan) -> dict[str, Array]:
+    """The constants that only host steps can hold."""
+    from mace.graph.serialise import array_from_json
+
+    return {name: array_from_json(value) for name, value in plan.host_values.items()}

@@ -31,13 +31,11 @@ def array_from_json(data: list[Any]) -> Array:
 
 
 def type_to_json(t: TensorType | None) -> list[Any] | None:
-    return (
-        None if t is None else [t.dtype.value, None if t.shape is None else list(t.shape), *filter(None, [t.container])]
-    )
+    return None if t is None else t.to_json()
 
 
 def type_from_json(data: list[Any] | None) -> TensorType | None:
-    return None if data is None else TensorType(DType(data[0]), None if data[1] is None else tuple(data[1]), *data[2:3])
+    return None if data is None else TensorType.from_json(data)
 
 
 def _attr_to_json(value: Attr) -> list[Any]:

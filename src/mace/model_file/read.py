@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -17,31 +15,9 @@ from mace.errors import ModelFileError
 from mace.graph.check import check_graph
 from mace.graph.ir import Graph
 from mace.graph.serialise import array_from_json, node_from_json, type_from_json
-from mace.model_file.layout import PREFIX_SIZE, SMALL_ALIGNMENT, Prefix, unpack_prefix
-from mace.model_file.signature import Signature
+from mace.model_file.header import open_model
+from mace.model_file.layout import SMALL_ALIGNMENT, Prefix
 from mace.tensor import Array, DType, TensorType
-
-
-@dataclass(frozen=True, slots=True)
-class ModelHeader:
-    """What a warm start needs: the model's SHA-256 in hexadecimal, its signature, its path and its size in bytes."""
-
-    sha256: str
-    signature: Signature
-    path: str
-    nbytes: int
-
-    @property
-    def name(self) -> str:
-        return self.signature.name
-
-    @property
-    def inputs(self) -> Mapping[str, TensorType]:
-        return self.signature.inputs
-
-    @property
-    def outputs(self) -> Mapping[str, TensorType | None]:
-        return self.signature.outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +29,13 @@ class Model:
     path: str
 
 
-def read_header(path: str | PathLike[str]) -> ModelHeader:
-    """Read and verify all but the weights, and parse only the signature block.
-
-    Raises ``ModelFileError`` for a file that is missing, cut, altered or no ``.mace`` file.
-    """
-    where, prefix, signature, _ = _open(path)
-    return ModelHeader(prefix.digest.hex(), _signature(signature, where), where, prefix.file_size)
-
-
 def load_model(path: str | PathLike[str], verify: bool = True) -> Model:
     """The model in a ``.mace`` file; its constants are read-only views of the mapped file.
 
     With ``verify`` every byte of the weights is hashed and compared; the rest is always verified. Raises
     ``ModelFileError`` naming offset and field for a file that is missing, cut, altered or no ``.mace`` file.
     """
-    where, prefix, _, header = _open(path)
+    where, prefix, _, header = open_model(path)
     data = _parse_header(header, prefix, where)
     mapped = _map(where, prefix)
     constants = {n: _constant(n, entry, mapped, prefix, where, verify) for n, entry in data["constants"].items()}
@@ -88,28 +55,6 @@ def load_model(path: str | PathLike[str], verify: bool = True) -> Model:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise _broken(f"the graph is malformed: {error}", prefix, where) from error
     return Model(graph, prefix.digest.hex(), where)
-
-
-def _open(path: str | PathLike[str]) -> tuple[str, Prefix, bytes, bytes]:
-    """Everything but the weights, verified against the digest."""
-    where = os.fspath(path)
-    try:
-        with open(where, "rb") as file:
-            raw = file.read(PREFIX_SIZE)
-            prefix = unpack_prefix(raw, os.fstat(file.fileno()).st_size, where)
-            signature, header = file.read(prefix.signature_size), file.read(prefix.header_size)
-    except OSError as error:
-        raise ModelFileError(f"cannot be read: {error.strerror or error}", path=where) from error
-    if prefix.digest_of(signature, header) != prefix.digest:
-        raise ModelFileError("the file was altered: its hash does not hold", path=where, offset=48, field="digest")
-    return where, prefix, signature, header
-
-
-def _signature(raw: bytes, where: str) -> Signature:
-    try:
-        return Signature.from_bytes(raw)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise ModelFileError(f"malformed: {error}", path=where, offset=PREFIX_SIZE, field="signature") from error
 
 
 def _parse_header(raw: bytes, prefix: Prefix, where: str) -> dict[str, Any]:

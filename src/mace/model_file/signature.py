@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mace.graph.ir import Graph
-from mace.graph.parameters import deciding_inputs
-from mace.graph.serialise import type_from_json, type_to_json
 from mace.tensor import TensorType
+
+if TYPE_CHECKING:
+    from mace.graph.ir import Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,16 @@ class Signature:
 
     @classmethod
     def of(cls, graph: Graph) -> Signature:
+        from mace.graph.parameters import deciding_inputs
+
         outputs = {o: graph.type_of(o) for o in graph.outputs}
         return cls(graph.name, dict(graph.inputs), outputs, deciding_inputs(graph))
 
     def to_bytes(self) -> bytes:
         data = {
             "name": self.name,
-            "inputs": {k: type_to_json(t) for k, t in self.inputs.items()},
-            "outputs": {k: type_to_json(t) for k, t in self.outputs.items()},
+            "inputs": {k: t.to_json() for k, t in self.inputs.items()},
+            "outputs": {k: t and t.to_json() for k, t in self.outputs.items()},
             "deciding": sorted(self.deciding),
         }
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
@@ -40,12 +43,10 @@ class Signature:
     def from_bytes(cls, raw: bytes) -> Signature:
         """Raises ``ValueError``, ``KeyError`` or ``TypeError`` for bytes that are no signature."""
         data = json.loads(raw)
-        inputs = {str(k): type_from_json(t) for k, t in data["inputs"].items()}
-        if any(t is None for t in inputs.values()):
-            raise ValueError("an input has no type")
+        outputs = {str(k): None if t is None else TensorType.from_json(t) for k, t in data["outputs"].items()}
         return cls(
             str(data["name"]),
-            {k: t for k, t in inputs.items() if t is not None},
-            {str(k): type_from_json(t) for k, t in data["outputs"].items()},
+            {str(k): TensorType.from_json(t) for k, t in data["inputs"].items()},
+            outputs,
             frozenset(str(n) for n in data["deciding"]),
         )

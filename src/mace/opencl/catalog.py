@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from mace.errors import MaceError
-from mace.files.atomic import atomic_write
 from mace.files.folders import cache_folder
 from mace.opencl.drivers import Driver
 from mace.opencl.host import cpu_summary, device_nodes
-from mace.opencl.probing import Probed, probe
+from mace.opencl.probed import Probed
 
 FORMAT = 2
 MAX_FILE_BYTES = 4 << 20
@@ -44,6 +43,8 @@ def probe_all(drivers: Iterable[Driver], *, refresh: bool = False) -> tuple[Prob
     known = {driver: found for driver, found in kept.items() if found is not None and not refresh}
     missing = [driver for driver in drivers if driver not in known]
     if missing:
+        from mace.opencl.probing import probe
+
         for driver, found in zip(missing, probe(missing), strict=True):
             before = kept[driver]
             known[driver] = replace(found, vector_limit=before.vector_limit) if before else found
@@ -102,6 +103,8 @@ def _read() -> dict[str, Any]:
 
 def _write(records: dict[str, Any]) -> None:
     """Keep the records; a folder that cannot be written only means asking again next time."""
+    from mace.files.atomic import atomic_write
+
     text = json.dumps({"format": FORMAT, "drivers": {**_read(), **records}}, indent=1)
     if len(text) > MAX_FILE_BYTES // 2:
         text = json.dumps({"format": FORMAT, "drivers": records}, indent=1)

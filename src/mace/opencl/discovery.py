@@ -9,7 +9,7 @@ from mace.errors import NoDeviceError
 from mace.opencl.catalog import probe_all
 from mace.opencl.device import Device
 from mace.opencl.drivers import find_drivers
-from mace.opencl.probing import Probed
+from mace.opencl.probed import Probed
 from mace.opencl.traits import is_simulator, is_software_renderer, kind_of
 
 DEVICE_VARIABLE = "MACE_DEVICE"

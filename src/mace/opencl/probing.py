@@ -6,72 +6,15 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Iterable
 
 from mace.opencl.child import STDERR_TAIL, can_start, child_environment, kill, python_command, signal_name, start
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.drivers import Driver
+from mace.opencl.probed import Fault, Probed, Status, platforms_from_json
 
 PROBE_SECONDS = 60.0
 """How long a driver may take to say what it has and to run a first kernel on each device."""
-
-Status = Literal["ok", "failed", "crashed", "hung"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A device that is there but does not work, by its place, and the reason."""
-
-    platform: int
-    device: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """What became of asking one driver: its devices per platform, or why there are none."""
-
-    driver: Driver
-    status: Status
-    reason: str = ""
-    platforms: tuple[tuple[DeviceInfo, ...], ...] = ()
-    faults: tuple[Fault, ...] = ()
-    probed_at: float = 0.0
-    """Seconds since 1970."""
-    vector_limit: int = 0
-    """Widest vector, in float32 lanes, that the driver's compiler was seen to survive; 0 when none has failed."""
-
-    def fault_of(self, platform: int, device: int) -> str:
-        """Why the device at this place does not work; empty when it does."""
-        return next((f.reason for f in self.faults if (f.platform, f.device) == (platform, device)), "")
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "reason": self.reason,
-            "platforms": [[info.to_json() for info in platform] for platform in self.platforms],
-            "faults": [[f.platform, f.device, f.reason] for f in self.faults],
-            "probed_at": self.probed_at,
-            "vector_limit": self.vector_limit,
-        }
-
-    @classmethod
-    def from_json(cls, driver: Driver, data: Mapping[str, Any]) -> Probed:
-        """Raises ``ValueError``, ``TypeError`` or ``KeyError`` when the record is not one of ours."""
-        status = data["status"]
-        if status not in get_args(Status):
-            raise ValueError(f"unknown status {status!r}")
-        return cls(
-            driver,
-            status,
-            reason=str(data["reason"]),
-            platforms=_platforms(data["platforms"]),
-            faults=tuple(Fault(int(i), int(j), str(reason)) for i, j, reason in data["faults"]),
-            probed_at=float(data["probed_at"]),
-            vector_limit=int(data["vector_limit"]),
-        )
 
 
 def probe(drivers: Iterable[Driver], *, seconds: float = PROBE_SECONDS) -> list[Probed]:
@@ -141,7 +84,7 @@ def _read(driver: Driver, output: bytes, status: Status, reason: str) -> Probed:
                 case {"error": str(why)}:
                     return Probed(driver, "failed", why, probed_at=time.time())
                 case {"platforms": list(found)}:
-                    platforms = _platforms(found)
+                    platforms = platforms_from_json(found)
                 case {"trying": [int(i), int(j)]}:
                     trying = i, j
                 case {"fault": str(why)} if trying is not None:
@@ -155,7 +98,3 @@ def _read(driver: Driver, output: bytes, status: Status, reason: str) -> Probed:
     if trying is not None:
         faults.append(Fault(*trying, f"{status} over its first kernel: {reason}"))
     return Probed(driver, "ok", "", platforms, tuple(faults), time.time())
-
-
-def _platforms(data: Any) -> tuple[tuple[DeviceInfo, ...], ...]:
-    return tuple(tuple(DeviceInfo.from_json(info) for info in platform) for platform in data)

@@ -2,24 +2,25 @@
 
 A plan knows no OpenCL object and no graph. It lists the kernels to have, the steps to take in order, and where every
 tensor lies: in the arena, in the blob of packed constants, or (strings, sequences, shapes known only at run time) on the
-host under a name.
+host under a name. The records are named tuples, which cost a fraction of what data classes take to define and to make: a plan
+is read at every start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from mace.tensor import DType, TensorType
 
 PLAN_VERSION = 1
 
 Pool = Literal["arena", "constants"]
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(NamedTuple):
     """A range of bytes in the arena or in the blob of constants."""
 
     pool: Pool
@@ -27,15 +28,13 @@ class Region:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class LocalArg:
+class LocalArg(NamedTuple):
     """A kernel argument in local memory."""
 
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarArg:
+class ScalarArg(NamedTuple):
     """A kernel argument passed by value."""
 
     value: int | float
@@ -45,8 +44,7 @@ class ScalarArg:
 LaunchArg: TypeAlias = Region | LocalArg | ScalarArg
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """One kernel launch. ``kernel`` indexes ``Plan.kernels``; ``node`` and ``op`` say what it came from."""
 
     kernel: int
@@ -60,8 +58,7 @@ class Launch:
     tuning_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a whole tensor is: a region with its type, or a host value by name (``region`` None)."""
 
     name: str
@@ -69,8 +66,7 @@ class Place:
     region: Region | None
 
 
-@dataclass(frozen=True, slots=True)
-class HostStep:
+class HostStep(NamedTuple):
     """A node run by the reference operators between launches. ``node`` is its serialised form (``graph/serialise.py``)."""
 
     node: dict[str, Any]
@@ -82,8 +78,7 @@ class HostStep:
 Step: TypeAlias = Launch | HostStep
 
 
-@dataclass(frozen=True, slots=True)
-class KernelSpec:
+class KernelSpec(NamedTuple):
     """A kernel the plan needs: unique name, and the program unit that holds it."""
 
     name: str
@@ -91,8 +86,7 @@ class KernelSpec:
     unit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a run does. Sizes in bytes. ``units`` are the keys (SHA-256 of source and options) of the programs to have."""
 
     inputs: tuple[Place, ...]
@@ -105,11 +99,11 @@ class Plan:
     peak_live_bytes: int
     constants_key: str
     constants_bytes: int
-    host_values: Mapping[str, Any] = field(default_factory=dict)
+    host_values: Mapping[str, Any] = _NOTHING
     """Constants that only host steps can hold (text), by name, as ``graph.serialise.array_to_json`` writes them."""
     rest: bool = False
     """Whether some of the model waits for shapes that only this plan's outputs will tell."""
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = _NOTHING
 
     @property
     def launches(self) -> tuple[Launch, ...]:

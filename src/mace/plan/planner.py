@@ -12,35 +12,18 @@ import numpy as np
 from mace.device import DeviceTraits
 from mace.graph.ir import Graph, Node
 from mace.graph.serialise import array_to_json, node_to_json
-from mace.ops.lowering import Constant, KernelCall, Layout, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
+from mace.ops.lowering import Constant, KernelCall, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
 from mace.ops.packing import pack
 from mace.ops.registry import find
+from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
 from mace.plan.layout import LaidOut, assign_layouts
+from mace.plan.narrow import store_narrow
+from mace.plan.options import PlanOptions
 from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
 from mace.plan.source import Instance, instance_of, program_key, program_text, split_units
 from mace.plan.split import is_static, split_ready
 from mace.tensor import Array, DType, TensorType
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """Settings that change a plan. ``block`` is the width of channel blocks (None: the device's vector width; 0: none);
-    ``units`` the number of programs the kernels are shared among; ``winograd`` 0 refuses it, 2 or 4 names the largest tile.
-    """
-
-    block: int | None = None
-    units: int = 2
-    winograd: int = 4
-    generic: bool = False
-    """Only general variants: what a library that cannot specialise would run (for comparison)."""
-    build_options: str = "-cl-std=CL1.2 -cl-mad-enable"
-
-    def lowering_options(self) -> dict[str, int | str]:
-        return {"winograd": self.winograd, "generic": int(self.generic)}
-
-    def digest(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +75,7 @@ class _Planner:
         self.graph, self.laid, self.context, self.options = graph, laid, context, options
         self.alignment = max(context.device.alignment, 64)
         self.blob = _Blob(self.alignment, graph.constants)
-        self.alias: dict[str, str] = {}
+        self.aliases = Aliases(context, self.alignment)
         self.host_values: dict[str, Any] = {}
         self.instances: dict[str, Instance] = {}
 
@@ -102,11 +85,13 @@ class _Planner:
         for node in self.laid.nodes:
             record = find(node.op, node.domain)
             if record and self._is_reinterpretation(node, record.metadata_only):
-                self.alias[node.outputs[0]] = node.inputs[0]
+                self.aliases.reinterpret(node.inputs[0], node.outputs[0])
                 continue
             calls = record.lower(node, self.context) if record and self._can_lower(node) else None
-            if calls is not None and all(self._is_empty(o) for o in node.outputs if o):
-                continue
+            if calls is not None:
+                calls = self.aliases.without_copies(node, calls)
+                if not calls or all(self._is_empty(o) for o in node.outputs if o):
+                    continue
             work.append(_Work(node, None if calls is None else tuple(calls)))
         return work
 
@@ -134,16 +119,6 @@ class _Planner:
         )
 
     # ---- where everything lies --------------------------------------------------------------------------------------
-    def root(self, value: str) -> str:
-        while value in self.alias:
-            value = self.alias[value]
-        return value
-
-    def nbytes(self, value: str) -> int:
-        known = self.laid.types[value]
-        layout: Layout = self.context.layout(value)
-        return max(layout.elements(known.dims) * known.dtype.itemsize, 1)
-
     def lifetimes(self, work: list[_Work]) -> dict[str, Lifetime]:
         """Lifetimes in steps; scratch memory is named ``node/scratch`` and lives for its node."""
         first: dict[str, int] = {}
@@ -153,10 +128,10 @@ class _Planner:
         def touch(value: str, step: int) -> None:
             if value in self.graph.constants or not self._on_device(value):
                 return
-            root = self.root(value)
+            root = self.aliases.slot(value).root
             first.setdefault(root, step)
             last[root] = max(last.get(root, step), step)
-            sizes[root] = max(sizes.get(root, 0), self.nbytes(value))
+            sizes[root] = self.aliases.nbytes(root)
 
         for value in self.graph.inputs:
             touch(value, 0)
@@ -190,7 +165,8 @@ class _Planner:
             return self.blob.add(Constant((value,)))
         if not self._on_device(value):
             return None
-        return Region("arena", offsets[self.root(value)], self.nbytes(value))
+        slot = self.aliases.slot(value)
+        return Region("arena", offsets[slot.root] + slot.offset, self.aliases.nbytes(value))
 
     def place(self, name: str, value: str, offsets: Mapping[str, int]) -> Place:
         return Place(name, self.laid.types.get(value) or self.graph.type_of(value), self.region(value, offsets))
@@ -266,7 +242,7 @@ class _Planner:
 def _numbered(step: Step, index: Mapping[str, int], instance: Instance | None) -> Step:
     if instance is None or not isinstance(step, Launch):
         return step
-    return replace(step, kernel=index[instance.name])
+    return step._replace(kernel=index[instance.name])
 
 
 def static_types(graph: Graph) -> dict[str, TensorType]:
@@ -285,12 +261,19 @@ class Draft:
     rest: Graph | None
 
 
+def _context_of(graph: Graph, device: DeviceTraits, tunings: Tunings | None, options: PlanOptions) -> LowerContext:
+    return LowerContext(static_types(graph), graph.constants, {}, device, tunings, options.lowering_options())
+
+
 def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, options: PlanOptions) -> Draft:
     """Split off what must wait, and assign layouts to the rest."""
     split = split_ready(graph)
     ready = split.ready
     block = 0 if options.generic else device.vector_width if options.block is None else options.block
-    context = LowerContext(static_types(ready), ready.constants, {}, device, tunings, options.lowering_options())
+    context = _context_of(ready, device, tunings, options)
+    if options.storage != "fp32":
+        ready = store_narrow(ready, context, options.storage)
+        context = _context_of(ready, device, tunings, options)
     laid = assign_layouts(ready, context, block)
     return Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)
 
@@ -307,5 +290,5 @@ def make_plan(
     draft = draft_plan(graph, device, tunings, options)
     plan, sources, constants = _Planner(draft.graph, draft.laid, draft.context, options).plan()
     if draft.rest is not None:
-        plan = replace(plan, rest=True)
+        plan = plan._replace(rest=True)
     return Planned(plan, sources, constants, draft.rest)

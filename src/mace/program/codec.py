@@ -11,14 +11,16 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mace.errors import ProgramFormatError
-from mace.program import compress, encrypt, envelope, table
+from mace.program import envelope, table
 from mace.program.content import Bytes, ProgramContent
-from mace.program.encrypt import Secret
 from mace.program.envelope import EnvelopeHeader
 from mace.program.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from mace.program.encrypt import Secret
 
 
 class FileLayout(StrEnum):
@@ -101,11 +103,14 @@ def decode_program(
     seal = Seal(FileLayout.ENVELOPE, header.digest, header)
     if gate:
         gate(seal)
-    base, encrypted, compressed = envelope.HEADER_BYTES, encrypt.is_encrypted(payload), False
-    if encrypted:
-        payload, base = memoryview(encrypt.decrypt(payload, secret, limits=limits)), 0
-    if compress.is_compressed(payload):
-        payload, base, compressed = memoryview(compress.decompress(payload, limits=limits)), 0, True
+    base, encrypted, compressed = envelope.HEADER_BYTES, False, False
+    if not table.is_table(payload):  # so that a plain file needs neither module
+        from mace.program import compress, encrypt
+
+        if encrypted := encrypt.is_encrypted(payload):
+            payload, base = memoryview(encrypt.decrypt(payload, secret, limits=limits)), 0
+        if compressed := compress.is_compressed(payload):
+            payload, base = memoryview(compress.decompress(payload, limits=limits)), 0
     if not table.is_table(payload):
         raise ProgramFormatError("the envelope holds no kernel table", offset=base, field="payload")
     if compressed or encrypted:
@@ -139,8 +144,12 @@ def encode_program(
     encoded = table.encode_table(content, base=envelope.HEADER_BYTES if plain else 0)
     payload = encoded.pieces
     if compressed:
+        from mace.program import compress
+
         payload = [compress.compress(b"".join(payload))]
     if secret is not None:
+        from mace.program import encrypt
+
         payload = [encrypt.encrypt(b"".join(payload), secret)]
     return EncodedProgram(envelope.header_for(payload), payload, len(content.entries), encoded.index_sha256)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mace.errors import ProgramFileError
 from mace.files.atomic import atomic_write
 from mace.files.mapping import open_file
 from mace.program.codec import EncodedProgram, Gate, ProgramFile, decode_program, encode_program
 from mace.program.content import Bytes, ProgramContent
-from mace.program.encrypt import Secret
 from mace.program.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from mace.program.encrypt import Secret
 
 DEFAULT_NAME = "mace_cl_compiled_program.bin"
 

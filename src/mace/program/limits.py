@@ -9,6 +9,8 @@ from mace.errors import LimitError
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
+STORE_BYTES = 4 * GIB
+"""Size that the files of a store are kept within, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mace.errors import IntegrityError, LimitError, ProgramFileError, ProgramFormatError, TrustError
 from mace.files.mapping import OpenedFile, open_file
@@ -15,10 +16,12 @@ from mace.files.stamps import StampBook
 from mace.program import envelope, table
 from mace.program.codec import FileLayout, ProgramFile, Seal, decode_program, encode_program
 from mace.program.content import Bytes, Entry, ProgramContent
-from mace.program.encrypt import Secret
 from mace.program.files import SavedProgram, placed, write_encoded
 from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.trust import Origin, Trust, Verdict
+
+if TYPE_CHECKING:
+    from mace.program.encrypt import Secret
 
 OWN_INDEX_STAMP = "own-index"
 

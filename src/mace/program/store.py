@@ -12,20 +12,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mace.errors import MaceError, ProgramFileError, StorageError, StorageWarning
 from mace.files.folders import programs_folder
 from mace.files.mapping import open_file
 from mace.program.content import EntryId, ProgramContent, merge
-from mace.program.encrypt import Secret
 from mace.program.files import DEFAULT_NAME, SavedProgram
-from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.program.limits import DEFAULT_LIMITS, STORE_BYTES, Limits
 from mace.program.opening import TrustedProgram, is_damage, open_trusted, salvage, save_own
-from mace.program.quarantine import set_aside
 from mace.program.reasons import Look, Reason
-from mace.program.store_admin import STORE_BYTES, trim
 from mace.program.trust import Trust
 from mace.program.usage import read_usage, touch_usage, write_usage
+
+if TYPE_CHECKING:
+    from mace.program.encrypt import Secret
 
 LOCK_SECONDS = 2.0
 """How long a save waits for another process before it goes on without saving."""
@@ -104,6 +105,8 @@ class ProgramStore:
         touch_usage(self.path)
 
     def _merge(self, content: ProgramContent, used: frozenset[EntryId]) -> SaveOutcome:
+        from mace.program.store_admin import trim
+
         present = self._present()
         merged = merge(present, content)
         if merged == present and present.entries:
@@ -126,6 +129,8 @@ class ProgramStore:
             return ProgramContent()
         except ProgramFileError as error:
             rescued = self._salvage() if is_damage(error) else None
+            from mace.program.quarantine import set_aside
+
             set_aside(self.path, "corrupt" if is_damage(error) else "foreign")
             return rescued.file.content if rescued else ProgramContent()
 

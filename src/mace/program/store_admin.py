@@ -12,11 +12,9 @@ from pathlib import Path
 from mace.files.atomic import TEMPORARY_SUFFIX
 from mace.files.folders import programs_folder
 from mace.program.files import DEFAULT_NAME
-from mace.program.limits import GIB
+from mace.program.limits import STORE_BYTES
 from mace.program.usage import last_use, usage_path
 
-STORE_BYTES = 4 * GIB
-"""Size that the files of a store are kept within, in bytes."""
 LEFTOVER_SECONDS = 3_600
 """A temporary file older than this belongs to a process that was killed."""
 

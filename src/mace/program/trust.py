@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mace.errors import TrustError
 from mace.files.stamps import StampBook
-from mace.program.codec import Seal
-from mace.program.keys import TrustStore
+
+if TYPE_CHECKING:
+    from mace.program.codec import Seal
+    from mace.program.keys import TrustStore
 
 TrustPolicy = Literal["own", "signed", "any"]
 OWN_STAMP = "own"
@@ -56,6 +58,8 @@ class Trust:
                 field="signature",
                 hint="Have it signed by a key of the trust store, or pass trust='any' if you know where it comes from",
             )
+        from mace.program.keys import TrustStore
+
         return Verdict(Origin.SIGNED, (self.store or TrustStore()).signer(seal.header).name)
 
     def is_own(self, digest: str) -> bool:

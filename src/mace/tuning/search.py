@@ -10,7 +10,7 @@ from mace.device import DeviceTraits
 from mace.graph.ir import Graph
 from mace.opencl.context import Context
 from mace.ops.tunable import Params
-from mace.plan.planner import PlanOptions
+from mace.plan.options import PlanOptions
 from mace.tuning.database import LEVELS, Tuned, TuningDatabase
 from mace.tuning.tasks import TuningTask, tuning_tasks
 from mace.tuning.trials import Bench, Candidate, Compiled, is_right

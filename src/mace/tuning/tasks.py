@@ -11,7 +11,8 @@ from mace.ops.lowering import Arg, Constant, KernelCall, Local, LowerContext, Re
 from mace.ops.packing import pack
 from mace.ops.registry import find
 from mace.ops.tunable import Params, Space, parse_key, split_keys
-from mace.plan.planner import PlanOptions, draft_plan
+from mace.plan.options import PlanOptions
+from mace.plan.planner import draft_plan
 
 
 @dataclass(frozen=True, slots=True)

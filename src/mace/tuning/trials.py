@@ -24,7 +24,8 @@ from mace.opencl.jobs import (
 from mace.opencl.pool import WorkerPool
 from mace.ops.lowering import Arg, KernelCall, Local, LowerContext, Scalar
 from mace.ops.tunable import Params
-from mace.plan.planner import PlanOptions, make_plan
+from mace.plan.options import PlanOptions
+from mace.plan.planner import make_plan
 from mace.plan.source import instance_of, program_text
 from mace.tuning.tasks import TuningTask, argument_bytes
 

@@ -1,0 +1,32 @@
+"""Settings that change a plan."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Storage: TypeAlias = Literal["fp32", "fp16", "bf16"]
+"""How float32 tensors lie in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """Settings that change a plan. ``block`` is the width of channel blocks (None: the device's vector width; 0: none);
+    ``units`` the number of programs the kernels are shared among; ``winograd`` 0 refuses it, 2 or 4 names the largest tile.
+    """
+
+    block: int | None = None
+    units: int = 2
+    winograd: int = 4
+    generic: bool = False
+    """Only general variants: what a library that cannot specialise would run (for comparison)."""
+    build_options: str = "-cl-std=CL1.2 -cl-mad-enable"
+    storage: Storage = "fp32"
+    """``fp16`` and ``bf16`` halve memory and traffic of float32 models; sums stay in float32 (``plan/narrow.py``)."""
+
+    def lowering_options(self) -> dict[str, int | str]:
+        return {"winograd": self.winograd, "generic": int(self.generic)}
+
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]

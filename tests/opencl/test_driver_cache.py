@@ -1,0 +1,70 @@
+"""PoCL's own disk cache holds nothing of what mace compiles or loads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mace.opencl import Device
+from mace.opencl.driver_cache import discard_driver_cache, private_driver_cache
+
+BUILD = """
+import os, sys
+from mace.opencl import select_device
+from mace.opencl.context import Context
+program = Context(select_device(sys.argv[1])).build_from_source("__kernel void k(__global int *x) { *x = 1; }")
+program.kernel("k"), program.binary()
+print(sorted(v for v in os.environ if v.startswith("POCL")), flush=True)
+"""
+
+
+def build(device: Device, home: Path, **settings: str) -> list[Path]:
+    """Build a kernel in a fresh process with this home; the files that the driver left under it."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("POCL", "XDG_CACHE"))}
+    environment = {**kept, "HOME": str(home), "TMPDIR": str(home), **settings}
+    out = subprocess.check_output([sys.executable, "-c", BUILD, device.label], env=environment, text=True)
+    assert out.strip() == str(sorted(settings))
+    return [p for p in home.rglob("*") if "mace" not in str(p.relative_to(home)) and p.is_file()]
+
+
+def test_nothing_is_left_on_disk(device: Device, tmp_path: Path) -> None:
+    """After a process that built a program, neither the user's cache nor a temporary folder holds any of it."""
+    left = build(device, tmp_path)
+    assert left == []
+    assert not list(tmp_path.glob("mace-pocl-*"))
+
+
+def test_a_folder_that_the_user_names_is_used(device: Device, tmp_path: Path) -> None:
+    """The driver's own setting is obeyed."""
+    if not device.is_pocl:
+        pytest.skip("only PoCL keeps a cache")
+    (tmp_path / "own").mkdir()
+    assert build(device, tmp_path, POCL_CACHE_DIR=str(tmp_path / "own"))
+
+
+def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The folder is named while the driver is loaded, and only for PoCL; old ones of killed processes are removed."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for variable in ("POCL_CACHE_DIR", "POCL_KERNEL_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    old, young, other = tmp_path / "mace-pocl-1-abc", tmp_path / "mace-pocl-2-abc", tmp_path / "mace-pocl-x"
+    for folder in (old, young, other):
+        folder.mkdir()
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    with private_driver_cache("/usr/lib/libother.so"):
+        assert "POCL_CACHE_DIR" not in os.environ
+    with private_driver_cache("/usr/lib/libpocl.so.2"):
+        folder = Path(os.environ["POCL_CACHE_DIR"])
+        assert folder.is_dir()
+        assert os.environ["POCL_KERNEL_CACHE"] == "0"
+    assert "POCL_CACHE_DIR" not in os.environ
+    assert not old.exists()
+    assert young.exists()
+    assert other.exists()
+    discard_driver_cache()
+    assert not folder.exists()
