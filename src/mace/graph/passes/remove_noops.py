@@ -21,14 +21,22 @@ def remove_noops(graph: Graph) -> Graph:
     by a node whose output can take over the name."""
     names: dict[str, str] = {}
     kept: list[Node] = []
+    read = {*graph.consumers(), *graph.outputs}
     for node in graph.nodes:
-        node = renamed_reads(map_subgraphs(node, remove_noops), names)
+        node = renamed_reads(map_subgraphs(_without_unread_mask(node, read), remove_noops), names)
         source = _passes_through(graph, node)
         if source and node.outputs[0] not in graph.outputs:
             names[node.outputs[0]] = source
         else:
             kept.append(node)
     return _taken_over(graph.with_(nodes=tuple(kept)))
+
+
+def _without_unread_mask(node: Node, read: set[str]) -> Node:
+    """A Dropout whose mask nobody reads gives its data alone."""
+    if node.op != "Dropout" or node.domain or any(o in read for o in node.outputs[1:]):
+        return node
+    return node.with_(outputs=node.outputs[:1])
 
 
 def _taken_over(graph: Graph) -> Graph:
