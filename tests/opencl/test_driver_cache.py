@@ -26,7 +26,7 @@ def build(device: Device, home: Path, **settings: str) -> list[Path]:
     """Build a kernel in a fresh process with this home; the files that the driver left under it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("POCL", "XDG_CACHE"))}
     environment = {**kept, "HOME": str(home), "TMPDIR": str(home), **settings}
-    out = subprocess.check_output([sys.executable, "-c", BUILD, device.label], env=environment, text=True)
+    out = subprocess.check_output([sys.executable, "-c", BUILD, device.info.platform_name], env=environment, text=True)
     assert out.strip() == str(sorted(settings))
     return [p for p in home.rglob("*") if "mace" not in str(p.relative_to(home)) and p.is_file()]
 

@@ -13,10 +13,12 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 
 from mace.errors import NoDeviceError
 from mace.opencl.api import CLError, library_api, table_api
+from mace.opencl.driver_cache import private_driver_cache
 from mace.opencl.objects import PlatformHandle
 
 _lock = threading.RLock()
@@ -40,7 +42,14 @@ def platforms_of(library: str) -> tuple[PlatformHandle, ...]:
 
 @cache
 def _platforms_of(library: str) -> tuple[PlatformHandle, ...]:
-    return _driver_platforms(library) if library else _system_platforms()
+    if not library:
+        return _system_platforms()
+    with private_driver_cache(library):
+        platforms = _driver_platforms(library)
+        with suppress(CLError):
+            for platform in platforms:
+                platform.devices()  # now is when a driver reads its settings
+    return platforms
 
 
 def _driver_platforms(library: str) -> tuple[PlatformHandle, ...]:

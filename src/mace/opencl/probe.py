@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mace.errors import NoDeviceError
+from mace.opencl.driver_cache import discard_driver_cache
 
 if TYPE_CHECKING:
     from mace.opencl.device import Device
@@ -95,6 +96,7 @@ def main(library: str) -> None:
         answer.flush()
 
     report(library, say)
+    discard_driver_cache()
     os._exit(0)  # without the drivers' own clean-up, which some crash in
 
 

@@ -1,0 +1,63 @@
+"""Keeping PoCL's own disk cache out of what mace loads.
+
+PoCL finds the code of a program, of a binary too, under a hash that the binary itself states, and keeps it on disk for
+later processes. A damaged binary so replaces the code of the good one, and of a build from source, for every program of
+this user. mace keeps compiled programs itself; so PoCL gets a folder for this process alone, which is removed at its end.
+Measured, a start from a binary takes as long either way. Whoever sets ``POCL_CACHE_DIR`` or ``POCL_KERNEL_CACHE`` is obeyed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+FOLDER_VARIABLE, KEEP_VARIABLE = "POCL_CACHE_DIR", "POCL_KERNEL_CACHE"
+LEFT_SECONDS = 24 * 3600.0
+"""Age of a folder whose process was killed before it could remove it, from which on others remove it."""
+_NAME = re.compile(r"mace-pocl-\d+-\w+")
+_folders: list[Path] = []
+
+
+@contextmanager
+def private_driver_cache(library: str) -> Iterator[None]:
+    """Load and wake up a driver within this: if it is PoCL, its cache is then this process's own.
+
+    The environment is as before afterwards, so that child processes take nothing from it.
+    """
+    if "pocl" not in Path(library).name.lower() or FOLDER_VARIABLE in os.environ or KEEP_VARIABLE in os.environ:
+        yield
+        return
+    try:
+        folder = tempfile.mkdtemp(prefix=f"mace-pocl-{os.getpid()}-")
+    except OSError:
+        yield
+        return
+    _remove_left_over(Path(folder).parent)
+    _folders.append(Path(folder))
+    os.environ.update({FOLDER_VARIABLE: folder, KEEP_VARIABLE: "0"})
+    try:
+        yield
+    finally:
+        for variable in (FOLDER_VARIABLE, KEEP_VARIABLE):
+            os.environ.pop(variable, None)
+
+
+@atexit.register
+def discard_driver_cache() -> None:
+    """Remove the folder; to be called before an end that skips Python's own."""
+    while _folders:
+        shutil.rmtree(_folders.pop(), ignore_errors=True)
+
+
+def _remove_left_over(place: Path) -> None:
+    with suppress(OSError):
+        for entry in os.scandir(place):
+            if _NAME.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(entry.path, ignore_errors=True)
