@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 # Runs the default suite on this many processes.
 JOBS ?= 2
 
-.PHONY: help demo test test-slow stress fuzz lint format docs bench wheel clean
+.PHONY: help demo demo-report test test-slow stress fuzz lint format docs bench wheel clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ docs: $(VENV)/.dev ## Build the documentation into site/, warnings being errors
 
 bench: $(VENV)/.dev ## Start and steady time beside ONNX Runtime, network by network
 	$(BIN)/python bench/peers.py --record build/bench.json $(BENCH_ARGS)
+
+demo-report: $(VENV)/.dev ## Reports of the digits demo and of MobileNet-v2, measured now, in artifacts/reports
+	$(BIN)/python bench/demo_report.py artifacts/reports $(REPORT_ARGS)
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

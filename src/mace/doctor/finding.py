@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 
 class Code(StrEnum):
-    """Reason codes. Each has a section of that name in docs/troubleshooting.md."""
+    """Reason codes. Each has a section of that name in docs/doctor.md."""
 
     NO_DEVICE = "no-device"
     DRIVER_FAILED = "driver-failed"
