@@ -11,6 +11,7 @@ from mace.errors import ModelError
 from mace.graph.ir import Graph
 from mace.graph.passes import remove_dead
 from mace.graph.passes.fold_constants import GROWTH_LIMIT, fold_constants, infer_types
+from mace.graph.passes.inline_branches import inline_branches
 from mace.reference.semantics import OnnxSemantics
 
 fold = fold_constants(OnnxSemantics())
@@ -90,3 +91,18 @@ def test_contradiction_is_an_error(graph_of: Callable[..., Graph]) -> None:
     broken = graph.with_(inputs={"x": TensorType(DType.FLOAT32, (2,)), "y": TensorType(DType.FLOAT32, (3,))})
     with pytest.raises(ModelError, match="Add 'z'"):
         infer_types(OnnxSemantics())(broken)
+
+
+def test_a_branch_never_taken_is_not_examined(graph_of: Callable[..., Graph]) -> None:
+    """What only holds for other shapes may contradict these: the condition keeps the branch from being run."""
+    graph = graph_of(
+        """g (float[1,4,3] x) => (float[?] y) {
+            n = Size(x)
+            c = Equal(n, six)
+            y = If(c) <then_branch = t () => (float[?] a) { a = Squeeze(x, one) },
+                       else_branch = e () => (float[?] b) { b = Neg(x) }>
+        }""",
+        {"six": np.int64(6), "one": np.array([1])},
+    )
+    inlined = remove_dead(inline_branches(fold(graph)))
+    assert [n.op for n in inlined.nodes] == ["Neg"]

@@ -1,4 +1,4 @@
-"""GridSample, RoiAlign and MaxRoiPool against ONNX Runtime and onnx's reference evaluator."""
+"""AffineGrid, GridSample, RoiAlign and MaxRoiPool against ONNX Runtime and onnx's reference evaluator."""
 
 from __future__ import annotations
 
@@ -44,6 +44,26 @@ def test_grid_sample_of_volumes(mode: str, padding: str) -> None:
     inputs = [data(1, 2, 3, 4, 5), grid(1, 3, 2, 4, 3)]
     expected = reference("GridSample", inputs, attrs)
     check("GridSample", inputs, attrs, expected=expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("extents", [(5, 4), (3, 2, 6)])
+def test_affine_grid(extents: tuple[int, ...]) -> None:
+    """Two and three spatial dimensions, corners aligned or not."""
+    rank = len(extents)
+    theta, size = data(2, rank, rank + 1), np.array((2, 3, *extents))
+    for align in (0, 1):
+        check("AffineGrid", [theta, size], {"align_corners": align}, rtol=1e-5, atol=1e-6)
+
+
+def test_affine_grid_of_one_image() -> None:
+    """A batch of one and an extent of one, which the function that defines the operator cannot take."""
+    theta, size = data(1, 2, 3), np.array([1, 1, 1, 3])
+    x = np.array([-1, 0, 1], np.float32)
+    for align, y in ((1, -1.0), (0, 0.0)):
+        at = np.stack([x if align else x * np.float32(2 / 3), np.full(3, y), np.ones(3)])
+        expected = (theta[0] @ at).T.reshape(1, 1, 3, 2).astype(np.float32)
+        attrs = {"align_corners": align}
+        check("AffineGrid", [theta, size], attrs, expected=[expected], rtol=1e-5, atol=1e-6)
 
 
 def test_coordinates_beyond_all_bounds() -> None:

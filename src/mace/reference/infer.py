@@ -208,12 +208,21 @@ def _constant_of_shape(
     return TensorType(dtype, shape.items)
 
 
+def _affine_grid(node: Node, types: Mapping[str, TensorType], partial: Mapping[str, Partial]) -> TensorType | None:
+    theta, size = types.get(node.input(0)), partial.get(node.input(1))
+    if theta is None or size is None:
+        return None
+    n, _, *extents = size.items
+    return TensorType(theta.dtype, (n, *extents, len(extents)))
+
+
 def _like_first(node: Node, types: Mapping[str, TensorType], _partial: Mapping[str, Partial]) -> TensorType | None:
     return types.get(node.input(0))
 
 
 _OwnRule = Callable[[Node, Mapping[str, TensorType], Mapping[str, Partial]], "TensorType | None"]
 _OWN_RULES: dict[str, _OwnRule] = {
+    "AffineGrid": _affine_grid,
     "Reshape": _reshape,
     "Expand": _expand,
     "ConstantOfShape": _constant_of_shape,

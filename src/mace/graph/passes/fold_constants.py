@@ -109,12 +109,21 @@ def _with_walked_subgraphs(node: Node, scope: _Scope, semantics: Semantics, fold
     if not any(node.subgraphs()):
         return node
     attrs: dict[str, Attr] = {}
+    dead = _dead_branch(node, scope)
     for key, value in node.attrs.items():
-        if isinstance(value, Graph):
+        if isinstance(value, Graph) and key != dead:
             body = typed_body(node, value, scope.types)
             value = _walk(body, scope.without(body.inputs), semantics, fold)
         attrs[key] = value
     return node.with_(attrs=attrs)
+
+
+def _dead_branch(node: Node, scope: _Scope) -> str | None:
+    """The branch of an If that is never taken: what it says may contradict the shapes that the condition excludes."""
+    condition = scope.arrays.get(node.input(0)) if node.op == "If" and not node.domain else None
+    if condition is None or condition.size != 1:
+        return None
+    return "else_branch" if condition.reshape(-1)[0] else "then_branch"
 
 
 def _fold(node: Node, scope: _Scope, semantics: Semantics) -> Mapping[str, Array] | None:
