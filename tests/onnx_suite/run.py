@@ -1,21 +1,23 @@
 """Run onnx's own test cases on mace and write the verdicts, one JSON object a line, and the table in the docs.
 
-usage: python -m tests.onnx_suite.run [--device cpu] [--processes 2] [--match TEXT] [--kinds node,…] [--table]
+usage: python -m tests.onnx_suite.run [--device SPEC] [--name intel] [--processes 2] [--match REGEX] [--kinds node,…] [--table]
 
-Verdicts go to ``tests/onnx_suite/verdicts-<device>.jsonl``; with ``--table``, ``docs/operators.md`` is written from those of
-the first device. Each process takes every n-th case; a case that kills its process counts as failed.
+A run of all cases writes ``tests/onnx_suite/verdicts-<name>.jsonl``; a run with ``--match`` replaces the verdicts of the
+cases it ran in a file that exists. With ``--table``, ``docs/operators.md`` is written anew from all checked-in verdicts.
+Each process takes the next case that waits; a case that kills its process counts as failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from tests.onnx_suite.verdicts import save_verdicts
+
 SECONDS = 120
 """Time limit for one case."""
 
@@ -82,14 +84,14 @@ class _Judge:
 
 
 def run(device: str, kinds: str, processes: int, match: str) -> list[dict[str, Any]]:
-    """Verdicts of all cases whose name contains ``match``, in the package's order."""
+    """Verdicts of all cases in whose name ``match`` is found, in the package's order."""
     from concurrent.futures import ThreadPoolExecutor
     from queue import SimpleQueue
 
     from tests.onnx_suite.cases import load_cases
 
     cases = load_cases(tuple(kinds.split(",")))
-    wanted = [i for i, c in enumerate(cases) if match in c.name]
+    wanted = [i for i, c in enumerate(cases) if re.search(match, c.name)]
     idle: SimpleQueue[_Judge] = SimpleQueue()
     for _ in range(processes):
         idle.put(_Judge(device, kinds))
@@ -117,7 +119,8 @@ def run(device: str, kinds: str, processes: int, match: str) -> list[dict[str, A
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="anything that mace understands")
+    parser.add_argument("--name", default="", help="of the verdicts' file; without it, nothing is written")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--match", default="")
     parser.add_argument("--kinds", default="node")
@@ -128,14 +131,12 @@ def main() -> int:
         serve(options.device, tuple(options.kinds.split(",")))
         return 0
     verdicts = run(options.device, options.kinds, options.processes, options.match)
-    if not options.match:
-        name = "".join(c if c.isalnum() else "-" for c in options.device.lower()).strip("-")
-        lines = "".join(json.dumps({k: v for k, v in verdict.items() if k != "seconds"}) + "\n" for verdict in verdicts)
-        (HERE / f"verdicts-{name}.jsonl").write_text(lines)
+    if options.name:
+        save_verdicts(options.name, verdicts, whole=not options.match)
     if options.table:
         from tests.onnx_suite.table import write_table
 
-        write_table(verdicts)
+        write_table()
     for verdict in verdicts:
         if not verdict["passed"]:
             print(f"FAILED {verdict['name']}: {verdict['reason']}")

@@ -1,0 +1,35 @@
+"""The checked-in verdicts: one file per OpenCL implementation, one JSON object a line, in the onnx package's order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+DEVICES = {"intel": "Intel(R) OpenCL", "pocl": "Portable Computing Language"}
+"""Name of a file of verdicts → the device that its cases ran on. The first one's verdicts make the table in the docs."""
+
+
+def path_of(name: str) -> Path:
+    """Where the verdicts of this name lie."""
+    return HERE / f"verdicts-{name}.jsonl"
+
+
+def load_verdicts(name: str) -> list[dict[str, Any]]:
+    """The verdicts of this name, none when there is no such file."""
+    path = path_of(name)
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def save_verdicts(name: str, verdicts: Sequence[dict[str, Any]], *, whole: bool) -> None:
+    """Write the file anew when the run was ``whole``, else put these verdicts in the place of the older ones."""
+    if not whole:
+        newer = {v["name"]: v for v in verdicts}
+        verdicts = [newer.get(v["name"], v) for v in load_verdicts(name)]
+    lines = (json.dumps({k: v for k, v in verdict.items() if k != "seconds"}) for verdict in verdicts)
+    path_of(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
