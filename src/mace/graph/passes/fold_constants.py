@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,7 +72,7 @@ def _walk(graph: Graph, scope: _Scope, semantics: Semantics, fold: bool) -> Grap
         own[name] = array
     for node in graph.nodes:
         node = _with_walked_subgraphs(node, scope, semantics, fold)
-        inferred = semantics.infer(node, scope.types, scope.arrays, scope.partial)
+        inferred = _infer(node, scope, semantics)
         for name, found in zip(node.outputs, inferred, strict=True):
             best = _sharper(found, graph.types.get(name))
             if name and best is not None:
@@ -109,21 +109,28 @@ def _with_walked_subgraphs(node: Node, scope: _Scope, semantics: Semantics, fold
     if not any(node.subgraphs()):
         return node
     attrs: dict[str, Attr] = {}
-    dead = _dead_branch(node, scope)
+    taken = _taken_branch(node, scope)
     for key, value in node.attrs.items():
-        if isinstance(value, Graph) and key != dead:
+        if isinstance(value, Graph) and (taken is None or key == taken):
             body = typed_body(node, value, scope.types)
             value = _walk(body, scope.without(body.inputs), semantics, fold)
         attrs[key] = value
     return node.with_(attrs=attrs)
 
 
-def _dead_branch(node: Node, scope: _Scope) -> str | None:
-    """The branch of an If that is never taken: what it says may contradict the shapes that the condition excludes."""
+def _taken_branch(node: Node, scope: _Scope) -> str | None:
+    """The branch that an If with a known condition runs. What the other says may contradict the shapes at hand."""
     condition = scope.arrays.get(node.input(0)) if node.op == "If" and not node.domain else None
     if condition is None or condition.size != 1:
         return None
-    return "else_branch" if condition.reshape(-1)[0] else "then_branch"
+    return "then_branch" if condition.reshape(-1)[0] else "else_branch"
+
+
+def _infer(node: Node, scope: _Scope, semantics: Semantics) -> Sequence[TensorType | None]:
+    branch = node.attrs.get(_taken_branch(node, scope) or "")
+    if isinstance(branch, Graph):
+        return [branch.type_of(o) or scope.types.get(o) for o in branch.outputs]
+    return semantics.infer(node, scope.types, scope.arrays, scope.partial)
 
 
 def _fold(node: Node, scope: _Scope, semantics: Semantics) -> Mapping[str, Array] | None:
