@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import escape
 
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # controls, direction overrides, surrogates, unassigned
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~])")
 
 
 def plain(value: object) -> str:
@@ -19,7 +20,7 @@ def plain(value: object) -> str:
 
 def markdown(value: object) -> str:
     """The text of a value on one line of Markdown, where none of its characters means anything."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(plain(value).split()))
+    return escape(_MARKDOWN.sub(r"\\\1", " ".join(plain(value).split())), quote=False)
 
 
 def markdown_code(value: object) -> str:
