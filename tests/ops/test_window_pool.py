@@ -101,6 +101,17 @@ def test_bfloat16() -> None:
     check("AveragePool", [x], {"kernel_shape": [2, 2], "strides": [2, 2]}, expected=expected, rtol=1e-2)
 
 
+@pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"])
+def test_narrow_blocked(op: str, dtype: DType) -> None:
+    """Channel-blocked tensors stored in 16 bits are pooled in float32."""
+    x = data(1, 11, 9, 8).astype(dtype.numpy)
+    attrs = {} if op.startswith("Global") else {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 0]}
+    expected = [y.astype(dtype.numpy) for y in onnxruntime_reference(op, [x.astype(np.float32)], attrs)]
+    layouts = {"x0": Layout(4), "y0": Layout(4)}
+    check(op, [x], attrs, expected=expected, layouts=layouts, device=DEVICES[0], rtol=1e-2, atol=1e-2)
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.sampled_from(["MaxPool", "AveragePool"]), st.booleans())
 def test_pool_property(draw: st.DataObject, op: str, blocked: bool) -> None:
@@ -116,7 +127,7 @@ def test_pool_property(draw: st.DataObject, op: str, blocked: bool) -> None:
 
 
 def test_wishes() -> None:
-    """Pools go along with blocked float32 images; positions and other types do not."""
+    """Pools go along with blocked images of real numbers; positions and other types do not."""
     record = find("MaxPool")
     assert record is not None
     assert record.wish is not None

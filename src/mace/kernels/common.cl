@@ -27,13 +27,18 @@
 #define LD_ulong(p, i) ((p)[i])
 #define ST_ulong(p, i, v) ((p)[i] = (ulong)(v))
 
-// The same for n = 4, 8 or 16 neighbouring elements at any aligned-to-one-element place: LDN_<suffix>(n, pointer, index).
+// The same for n = 2, 4, 8 or 16 neighbouring elements at any aligned-to-one-element place: LDN_<suffix>(n, pointer, index).
 #define MACE_PASTE(a, b) a##b
 #define MACE_JOIN(a, b) MACE_PASTE(a, b)
 #define LDN_float(n, p, i) MACE_JOIN(vload, n)(0, (p) + (i))
 #define STN_float(n, p, i, v) MACE_JOIN(vstore, n)(v, 0, (p) + (i))
+#ifdef POCL_DEVICE_ADDRESS_BITS // PoCL 3.1 takes the address of vload_half16 for a multiple of 32: go over whole numbers
+#define LDN_half(n, p, i) MACE_JOIN(mace_unpack_half, n)(MACE_JOIN(vload, n)(0, (__global const ushort *)((p) + (i))))
+#define STN_half(n, p, i, v) MACE_JOIN(vstore, n)(MACE_JOIN(mace_pack_half, n)(v), 0, (__global ushort *)((p) + (i)))
+#else
 #define LDN_half(n, p, i) MACE_JOIN(vload_half, n)(0, (p) + (i))
 #define STN_half(n, p, i, v) MACE_JOIN(MACE_JOIN(vstore_half, n), _rte)(v, 0, (p) + (i))
+#endif
 #define LDN_bfloat16(n, p, i) \
     MACE_JOIN(as_float, n)(MACE_JOIN(convert_uint, n)(MACE_JOIN(vload, n)(0, (p) + (i))) << 16)
 #define STN_bfloat16(n, p, i, v) MACE_JOIN(vstore, n)(MACE_JOIN(mace_bfloat16_, n)(v), 0, (p) + (i))
@@ -90,6 +95,7 @@ static inline long mace_power_real(long base, float exponent)
         const uint##n rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16; \
         return convert_ushort##n(select(rounded, (u >> 16) | 0x40, isnan(v))); \
     }
+MACE_BFLOAT16(2)
 MACE_BFLOAT16(4)
 MACE_BFLOAT16(8)
 MACE_BFLOAT16(16)
@@ -108,3 +114,21 @@ MACE_BFLOAT16(16)
         value = shared[0]; \
         barrier(CLK_LOCAL_MEM_FENCE); \
     } while (0)
+
+#ifdef POCL_DEVICE_ADDRESS_BITS
+#define MACE_HALF(n) \
+    static inline float##n mace_unpack_half##n(ushort##n bits) \
+    { \
+        return vload_half##n(0, (__private const half *)&bits); \
+    } \
+    static inline ushort##n mace_pack_half##n(float##n v) \
+    { \
+        ushort##n bits; \
+        vstore_half##n##_rte(v, 0, (__private half *)&bits); \
+        return bits; \
+    }
+MACE_HALF(2)
+MACE_HALF(4)
+MACE_HALF(8)
+MACE_HALF(16)
+#endif

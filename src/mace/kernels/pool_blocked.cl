@@ -1,9 +1,15 @@
-// Maximum or average pooling over two spatial dimensions of channel-blocked float32 tensors: a work-item computes TW
+// Maximum or average pooling over two spatial dimensions of channel-blocked tensors: a work-item computes TW
 // neighbouring outputs of one channel block. x: NB x IH x IW x V, y: NB x OH x OW x V. Index dimensions: tile, batch
 // and block. A tile that would cross the right edge is moved back over its neighbour, so TW <= OW.
 
 #ifndef KERNEL_NAME
 #define KERNEL_NAME pool_blocked
+#endif
+#ifndef X_T
+#define X_T float    // storage types
+#define X_LDN LDN_float
+#define Y_T float
+#define Y_STN STN_float
 #endif
 #ifndef V
 #define V 16              // lanes of a channel block
@@ -26,21 +32,19 @@
 #define EW 1
 #endif
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-#define VEC JOIN(float, V)
+#define VEC MACE_JOIN(float, V)
 #define TILES ((OW + TW - 1) / TW)
 // Taps of a dimension that lie inside: from FIRST to before LAST, for a window that begins at p.
 #define FIRST(p, D) ((p) < 0 ? (-(p) + (D) - 1) / (D) : 0)
 #define LAST(p, D, K, END) min(K, ((END) - (p) + (D) - 1) / (D))
 
 __attribute__((vec_type_hint(VEC)))
-__kernel void KERNEL_NAME(__global const float *restrict x, __global float *restrict y)
+__kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y)
 {
     const int tile = get_global_id(0), plane = get_global_id(1);
     const int oh = tile / TILES, ow = min(tile % TILES * TW, OW - TW);
     const int h0 = oh * SH - PH, w0 = ow * SW - PW;
-    __global const float *xp = x + plane * (IH * IW * V);
+    __global const X_T *xp = x + plane * (IH * IW * V);
     VEC acc[TW];
     for (int t = 0; t < TW; ++t)
         acc[t] = MODE == 0 ? (VEC)(-INFINITY) : (VEC)(0.0f);
@@ -52,20 +56,20 @@ __kernel void KERNEL_NAME(__global const float *restrict x, __global float *rest
     const int inside = w0 >= 0 && w0 + (TW - 1) * SW + (KW - 1) * DW < IW;
     const int first_h = FIRST(h0, DH), last_h = LAST(h0, DH, KH, IH);
     for (int kh = first_h; kh < last_h; ++kh) {
-        __global const float *row = xp + (h0 + kh * DH) * (IW * V);
+        __global const X_T *row = xp + (h0 + kh * DH) * (IW * V);
         if (inside) {
 #pragma unroll
             for (int kw = 0; kw < KW; ++kw)
 #pragma unroll
                 for (int t = 0; t < TW; ++t)
-                    TAKE(t, JOIN(vload, V)(w0 + t * SW + kw * DW, row));
+                    TAKE(t, X_LDN(V, row, (w0 + t * SW + kw * DW) * V));
         } else {
             for (int kw = 0; kw < KW; ++kw)
 #pragma unroll
                 for (int t = 0; t < TW; ++t) {
                     const int w = w0 + t * SW + kw * DW;
                     if (w >= 0 && w < IW)
-                        TAKE(t, JOIN(vload, V)(w, row));
+                        TAKE(t, X_LDN(V, row, w * V));
                 }
         }
     }
@@ -77,7 +81,7 @@ __kernel void KERNEL_NAME(__global const float *restrict x, __global float *rest
         acc[t] *= 1.0f / (float)max(rows * columns, 1);
     }
 #endif
-    __global float *yp = y + ((plane * OH + oh) * OW + ow) * V;
+    __global Y_T *yp = y + ((plane * OH + oh) * OW + ow) * V;
     for (int t = 0; t < TW; ++t)
-        JOIN(vstore, V)(acc[t], t, yp);
+        Y_STN(V, yp, t * V, acc[t]);
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mace.device import DeviceTraits
 from mace.graph.expr import Expr
-from mace.ops.expression import Value, Writer, render, used
+from mace.ops.expression import NotRenderedError, Value, Writer, render, used
 from mace.ops.lowering import Define
 from mace.ops.pointwise_index import IndexSpace, row_offsets
 from mace.ops.storage import access_suffix
@@ -54,7 +54,7 @@ def load_text(dtype: DType, pointer: str, at: str, lanes: int) -> str:
         return f"LD_{access_suffix(dtype)}({pointer}, {at})"
     match dtype:
         case DType.FLOAT16:
-            return f"vload_half{lanes}(0, {pointer} + {at})"
+            return f"LDN_half({lanes}, {pointer}, {at})"
         case DType.BFLOAT16:
             return f"as_float{lanes}(convert_uint{lanes}(vload{lanes}(0, {pointer} + {at})) << 16)"
         case _:
@@ -67,15 +67,18 @@ def store_text(writer: Writer, value: Value, pointer: str, at: str, lanes: int) 
         return f"ST_{access_suffix(value.dtype)}({pointer}, {at}, {value.name});"
     match value.dtype:
         case DType.FLOAT16:
-            return f"vstore_half{lanes}_rte({value.name}, 0, {pointer} + {at});"
+            return f"STN_half({lanes}, {pointer}, {at}, {value.name});"
         case DType.BFLOAT16:
             return f"vstore{lanes}({writer.lanes('ushort', 'mace_bfloat16', value.name)}, 0, {pointer} + {at});"
         case _:
             return f"vstore{lanes}({value.name}, 0, {pointer} + {at});"
 
 
-def body_text(expr: Expr, sources: Sequence[Source], space: IndexSpace, lanes: int) -> str:
-    """Statements that compute elements ``i`` … ``i + lanes - 1`` of a row, from loads to store."""
+def body_text(expr: Expr, sources: Sequence[Source], result: DType, space: IndexSpace, lanes: int) -> str:
+    """Statements that compute elements ``i`` … ``i + lanes - 1`` of a row, from loads to store.
+
+    ``result`` may be stored narrower than the expression says. Raises ``NotRenderedError`` when it is of another kind.
+    """
     writer = Writer(width=lanes)
     needed = used(expr)
     values: list[Value | None] = []
@@ -91,8 +94,11 @@ def body_text(expr: Expr, sources: Sequence[Source], space: IndexSpace, lanes: i
         else:
             text = load_text(source.dtype, f"x{number}", f"at{number} + i", lanes)
         values.append(Value(writer.let(base, text), source.dtype, source.number))
-    result = render(expr, values, writer)
-    return " ".join([*writer.statements, store_text(writer, result, "y", "out + i", lanes)])
+    value = render(expr, values, writer)
+    stored = Value(value.name, result)
+    if stored.base != value.base:
+        raise NotRenderedError(f"a result of {value.dtype} stored as {result}")
+    return " ".join([*writer.statements, store_text(writer, stored, "y", "out + i", lanes)])
 
 
 def pointwise_defines(
@@ -113,7 +119,7 @@ def pointwise_defines(
         "SPAN": work.span,
         "ROWS": work.rows,
         "ROW_OFFSETS": row_offsets(space),
-        "VECTOR_BODY": body_text(expr, sources, space, work.lanes),
-        "SCALAR_BODY": body_text(expr, sources, space, 1),
+        "VECTOR_BODY": body_text(expr, sources, result, space, work.lanes),
+        "SCALAR_BODY": body_text(expr, sources, result, space, 1),
         "ATTRIBUTES": "__attribute__((reqd_work_group_size(1, 1, 1)))" if on_cpu else "",
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from mace.graph.ir import Node
+from mace.ops.contract.vectors import REAL, vector_defines
 from mace.ops.lowering import Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
 from mace.ops.move.strided import fits_int32
 from mace.ops.storage import compute_type, has_kernels, storage_defines
 from mace.ops.window.pool import BLOCK_WIDTHS, MODES, lowest
-from mace.tensor import DType
 
 
 def general(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
@@ -32,20 +32,26 @@ def general(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
 
 
 def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    """Maximum and average on channel-blocked float32: a vector of channels per work-item."""
+    """Maximum and average on channel-blocked tensors: a vector of channels per work-item."""
     x, y = node.inputs[0], node.outputs[0]
     block = ctx.layout(x).block
     if not block or ctx.layout(y).block != block:
         return None
     n, c, *extents = ctx.dims(x)
-    defines: dict[str, Define] = {"V": block, "MODE": MODES[node.op], "AREA": prod(extents)}
+    defines: dict[str, Define] = {
+        **vector_defines("X", ctx.type(x).dtype),
+        **vector_defines("Y", ctx.type(y).dtype),
+        "V": block,
+        "MODE": MODES[node.op],
+        "AREA": prod(extents),
+    }
     size = (n * -(-c // block),)
     return [KernelCall("pool_global_blocked", defines, (Read(x), Write(y)), size, flops=ctx.type(x).size)]
 
 
 def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
     known = ctx.type(node.inputs[0])
-    if known.dtype is not DType.FLOAT32 or known.rank < 3 or block not in BLOCK_WIDTHS:
+    if known.dtype not in REAL or known.rank < 3 or block not in BLOCK_WIDTHS:
         return None
     return LayoutWish((True,), (True,), eager=False)
 

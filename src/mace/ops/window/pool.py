@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from mace.graph.ir import Node
+from mace.ops.contract.vectors import REAL, vector_defines
 from mace.ops.geometry import Window, extent_defines, three
 from mace.ops.lowering import Arg, Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
 from mace.ops.move.strided import fits_int32
@@ -71,7 +72,7 @@ def general(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
 
 
 def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    """Two spatial dimensions on channel-blocked float32: a vector of channels and a run of outputs per work-item."""
+    """Two spatial dimensions on channel-blocked tensors: a vector of channels and a run of outputs per work-item."""
     x, y = node.inputs[0], node.outputs[0]
     block = ctx.layout(x).block
     if not block or ctx.layout(y).block != block:
@@ -81,6 +82,8 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     window = _window(node, ctx)
     tile = next(t for t in (4, 2, 1) if t <= ow)
     defines: dict[str, Define] = {
+        **vector_defines("X", ctx.type(x).dtype),
+        **vector_defines("Y", ctx.type(y).dtype),
         "V": block,
         "MODE": MODES[node.op],
         "COUNT_PADDING": node.int("count_include_pad", 0),
@@ -96,9 +99,9 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
 
 
 def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
-    """MaxPool without positions and AveragePool over two spatial dimensions in float32."""
+    """MaxPool without positions and AveragePool over two spatial dimensions of real numbers."""
     known = ctx.type(node.inputs[0])
-    if known.dtype is not DType.FLOAT32 or known.rank != 4 or block not in BLOCK_WIDTHS or any(node.outputs[1:]):
+    if known.dtype not in REAL or known.rank != 4 or block not in BLOCK_WIDTHS or any(node.outputs[1:]):
         return None
     return LayoutWish((True,), (True, *(False for _ in node.outputs[1:])), eager=False)
 
