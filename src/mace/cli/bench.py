@@ -65,7 +65,7 @@ def bench(
         return
     target = None if models else read_target(None, config, name)
     if models and config is not None:
-        raise InputError("a model and --config both name what to measure; one of them is enough")
+        raise typer.BadParameter("a model and --config both name what to measure; one of them is enough")
     if program is not None and len(models or ()) > 1:
         raise InputError("--program belongs to one model; without it each gets a file made for the measurement")
     chosen: dict[str, Any] = {

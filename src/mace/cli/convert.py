@@ -13,7 +13,7 @@ from mace.cli.progress import progress_bar
 from mace.cli.summary import show, summarise
 from mace.cli.target import ConfigOption, ModelNameOption, read_spec
 from mace.deployment.checksum import check_sum
-from mace.errors import ConfigError, InputError
+from mace.errors import ConfigError
 
 app = typer.Typer(add_completion=False)
 
@@ -48,10 +48,10 @@ def _paths(source: Path | None, destination: Path | None, config: Path | None, n
     """The source, and where to write to: as given, or as a deployment file has them, its checksum holding."""
     if config is None:
         if source is None:
-            raise InputError("say which model to convert: an .onnx file, or --config with a deployment file")
+            raise typer.BadParameter("say which model to convert: an .onnx file, or --config with a deployment file")
         return source, destination or source.with_suffix(".mace")
     if source is not None:
-        raise InputError(f"'{source}' and --config both name a model; one of them is enough")
+        raise typer.BadParameter(f"'{source}' and --config both name a model; one of them is enough")
     spec = read_spec(config, name)
     if spec.platform in ("caffe", "megengine"):
         hint = "Export it to ONNX and write platform: onnx"

@@ -10,7 +10,7 @@ import typer
 
 from mace.cli import output
 from mace.deployment.records import ModelSpec, TensorSpec
-from mace.errors import ConfigError, InputError, MaceWarning
+from mace.errors import ConfigError, MaceWarning
 
 ConfigOption = Annotated[
     Path | None,
@@ -56,13 +56,13 @@ class Target:
 
 
 def read_target(model: Path | None, config: Path | None, name: str | None, *, must_exist: bool = True) -> Target:
-    """The target of a command. Says what of a deployment file has no effect. Raises ``InputError`` or ``ConfigError``."""
+    """The target of a command. Says what of a deployment file has no effect. Raises ``BadParameter`` or ``ConfigError``."""
     if config is None:
         if model is None:
-            raise InputError("say which model: a .mace file, or --config with a deployment file")
+            raise typer.BadParameter("say which model: a .mace file, or --config with a deployment file")
         return Target(model)
     if model is not None:
-        raise InputError(f"'{model}' and --config both name a model; one of them is enough")
+        raise typer.BadParameter(f"'{model}' and --config both name a model; one of them is enough")
     spec = read_spec(config, name)
     if must_exist and not spec.mace_file.exists():
         raise ConfigError(
