@@ -22,13 +22,19 @@ DEFAULT_NAME = "mace_cl_compiled_program.bin"
 
 @dataclass(frozen=True, slots=True)
 class SavedProgram:
-    """What was written: where, how many entries, how many bytes, and the digest that names them (``Seal.digest``)."""
+    """What was written: where, how many entries, how many bytes, and the digest that names them (``Seal.digest``).
+
+    The times are those of a child process that loaded it again, where one did: until all programs were loaded and
+    their kernels made, and for one run of each kernel, in seconds.
+    """
 
     path: Path
     entries: int
     bytes: int
     digest: str
     state: os.stat_result
+    reload_seconds: float | None = None
+    first_run_seconds: float | None = None
 
 
 def read_program(
