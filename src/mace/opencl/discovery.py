@@ -9,6 +9,7 @@ from mace.errors import NoDeviceError
 from mace.opencl.catalog import probe_all
 from mace.opencl.device import Device
 from mace.opencl.drivers import find_drivers
+from mace.opencl.known_faults import known_problem, known_vector_limit
 from mace.opencl.probed import Probed
 from mace.opencl.traits import is_simulator, is_software_renderer, kind_of
 
@@ -81,8 +82,8 @@ def devices_of(probed: Iterable[Probed]) -> list[Device]:
                         platform_index,
                         device_index,
                         number=len(found),
-                        fault=p.fault_of(platform_index, device_index),
-                        vector_limit=p.vector_limit,
+                        fault=known_problem(info) or p.fault_of(platform_index, device_index),
+                        vector_limit=known_vector_limit(info, p.vector_limit),
                     )
                 )
     return found
