@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mace.conversion import convert
     from mace.engine.builder import GPUContext, GPUContextBuilder
     from mace.engine.checking import check_program
-    from mace.engine.engine import MaceEngine, load
+    from mace.engine.engine import MaceEngine
+    from mace.engine.loading import load
     from mace.engine.runtime import MaceRuntime
     from mace.engine.status import MaceStatus
     from mace.errors import MaceError, MaceWarning
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _HOME = {
     "convert": "mace.conversion",
     "check_program": "mace.engine.checking",
-    "load": "mace.engine.engine",
+    "load": "mace.engine.loading",
     "MaceEngine": "mace.engine.engine",
     "MaceRuntime": "mace.engine.runtime",
     "GPUContext": "mace.engine.builder",

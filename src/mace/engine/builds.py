@@ -7,7 +7,9 @@ worker (``proof``). Both leave a stamp, and what is stamped is loaded here witho
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mace.engine.proof import Prover, note_outputs
@@ -17,10 +19,10 @@ from mace.program.content import Entry, EntryKind, KernelRecord
 if TYPE_CHECKING:
     from mace.engine.settings import EngineSettings
     from mace.engine.stats import EngineStats
-    from mace.opencl.context import Context
     from mace.opencl.device import Device
     from mace.opencl.jobs import CompileJob, Done, Outcome
     from mace.opencl.kernel import Program
+    from mace.opencl.opening import Opening
     from mace.plan.plan import Plan
     from mace.plan.planner import Planned
     from mace.program.library import ProgramLibrary
@@ -31,21 +33,26 @@ class Builder:
 
     def __init__(
         self,
-        context: Context,
+        opening: Opening,
         library: ProgramLibrary,
         settings: EngineSettings,
         stats: EngineStats,
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
-        self.device: Device = context.device
+        self.device: Device = opening.device
         """The device as plans should see it: with narrower vectors once its compiler has died of wide ones."""
-        self._context, self._library, self._settings, self._stats = context, library, settings, stats
+        self._opening, self._library, self._settings, self._stats = opening, library, settings, stats
         self._progress = progress or (lambda what, done: None)
         self._loaded: dict[str, Program] = {}
-        self._prover = Prover(context.device)
+        self._found: dict[str, tuple[Entry, str]] = {}
+        """Entries that were found, and where, but not tried yet."""
+        self._built: dict[str, Program] = {}
+        """Programs that were built ahead of :meth:`_load`."""
+        self._prover = Prover(opening.device)
 
     def load_all(self, plan: Plan) -> list[Program] | None:
         """Every unit of the plan from the library, or None when one is missing, refused or not to be trusted to run."""
+        self._load_side_by_side(plan)
         programs = []
         for number, unit in enumerate(plan.units):
             program = self._load(unit, number, plan)
@@ -106,14 +113,14 @@ class Builder:
     def _compile_here(self, jobs: list[CompileJob]) -> list[Done]:
         from mace.opencl.workshop import Workshop
 
-        workshop = Workshop(self._context)
+        workshop = Workshop(self._opening.context())
         return [workshop.do(job) for job in jobs]
 
     def _adopt(self, plan: Plan, number: int, done: Done) -> None:
         """Load what a worker has compiled, and keep it."""
         unit = plan.units[number]
         self._prover.stamp(done.binary)
-        self._loaded[unit] = self._context.build_from_binary(done.binary, plan.build_options)
+        self._loaded[unit] = self._opening.context().build_from_binary(done.binary, plan.build_options)
         self._stats.count_program("source")
         sizes = {launch.kernel: launch.local_size for launch in plan.launches}
         records = [
@@ -121,18 +128,45 @@ class Builder:
             for i, k in enumerate(plan.kernels)
             if k.unit == number
         ]
-        device, meta = self._context.device.identity, note_outputs(done.outputs)
+        device, meta = self._opening.device.identity, note_outputs(done.outputs)
         self._library.add(Entry.make(EntryKind.PROGRAM, unit, done.binary, device=device, kernels=records, meta=meta))
+
+    def _load_side_by_side(self, plan: Plan) -> None:
+        """Load units that have proved themselves, each in a thread: reading one takes drivers some ten milliseconds.
+
+        What is not there, not proved or refused is left to :meth:`_load`.
+        """
+        for unit in plan.units:
+            if unit not in self._loaded and (entry := self._library.find(EntryKind.PROGRAM, unit)) is not None:
+                self._found[unit] = entry, self._library.looks[-1].where
+        ready = [unit for unit, (entry, _) in self._found.items() if self._has_proved(entry)]
+        context = self._opening.context()
+
+        def load(unit: str) -> None:
+            with suppress(DeviceError):
+                program = context.build_from_binary(self._found[unit][0].payload, plan.build_options)
+                program.kernel(first[unit])  # some drivers link the program when its first kernel is made
+                self._built[unit] = program
+
+        first = {plan.units[k.unit]: k.name for k in reversed(plan.kernels)}
+        threads = [threading.Thread(target=load, args=(unit,)) for unit in ready[1:]]
+        for thread in threads:
+            thread.start()
+        for unit in ready[:1]:
+            load(unit)
+        for thread in threads:
+            thread.join()
 
     def _load(self, unit: str, number: int, plan: Plan) -> Program | None:
         if unit in self._loaded:
             return self._loaded[unit]
-        while (entry := self._library.find(EntryKind.PROGRAM, unit)) is not None:
-            where = self._library.looks[-1].where
+        while (found := self._next(unit)) is not None:
+            entry, where = found
             try:
                 if not self._is_proved(entry, plan, number):
                     continue
-                program = self._context.build_from_binary(entry.payload, plan.build_options)
+                built = self._built.pop(unit, None)
+                program = built or self._opening.context().build_from_binary(entry.payload, plan.build_options)
             except DeviceError as error:
                 self._library.reject(entry, detail=str(error))
                 continue
@@ -141,9 +175,19 @@ class Builder:
             return program
         return None
 
+    def _next(self, unit: str) -> tuple[Entry, str] | None:
+        """The entry to try now for a unit, and where it lies."""
+        if unit in self._found:
+            return self._found.pop(unit)
+        entry = self._library.find(EntryKind.PROGRAM, unit)
+        return None if entry is None else (entry, self._library.looks[-1].where)
+
+    def _has_proved(self, entry: Entry) -> bool:
+        return not self._settings.isolate or self._prover.has_proved(entry.payload)
+
     def _is_proved(self, entry: Entry, plan: Plan, number: int) -> bool:
         """Whether the binary has proved itself on this device and driver; one that has not is tried in a worker now."""
-        if not self._settings.isolate or self._prover.has_proved(entry.payload):
+        if self._has_proved(entry):
             return True
         from mace.engine.trials import trials_of
 

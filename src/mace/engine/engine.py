@@ -1,4 +1,4 @@
-"""``MaceEngine``: a model on a device, ready to run; and ``mace.load``, which makes one."""
+"""``MaceEngine``: a model on a device, ready to run. ``mace.load`` makes one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mace.engine.feeds import check_feeds
+from mace.engine.loading import load
 from mace.engine.preparation import Preparation
 from mace.engine.settings import EngineSettings
 from mace.engine.stage import Stage
@@ -20,7 +21,7 @@ from mace.model_file.header import read_header
 from mace.opencl.context import Context
 from mace.opencl.device import Device
 from mace.opencl.discovery import select_device
-from mace.plan.options import PlanOptions
+from mace.opencl.opening import Opening
 from mace.program.reasons import Reason
 from mace.tensor import TensorType
 
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
     from mace.graph.ir import Graph
     from mace.program.encrypt import Secret
     from mace.program.files import SavedProgram
-    from mace.program.library import ProgramSource
-    from mace.program.reuse import ReusePolicy
-    from mace.program.trust import TrustPolicy
     from mace.tuning.database import TuningDatabase
     from mace.tuning.search import TuningReport
+
+__all__ = ["MaceEngine", "load"]
 
 _PASSED_OVER = frozenset(
     {Reason.UNREADABLE, Reason.NOT_A_PROGRAM, Reason.DAMAGED, Reason.OVER_LIMIT, Reason.UNTRUSTED, Reason.LOCKED_UP, Reason.NO_FILE}
@@ -53,22 +53,25 @@ class MaceEngine:
         device: str | int | Device = "auto",
         *,
         settings: EngineSettings | None = None,
-        context: Context | None = None,
+        context: Context | Opening | None = None,
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
-        """Raises ``ModelFileError``, ``NoDeviceError`` or another ``MaceError``; see :func:`load` for the arguments."""
+        """Raises ``ModelFileError``, ``NoDeviceError`` or another ``MaceError``; see :func:`mace.load` for the arguments."""
         began = time.perf_counter()
         self.settings = settings or EngineSettings()
         self._header = read_header(model)
-        self._context = context or Context(select_device(device))
-        self.device = self._context.device
+        if isinstance(context, Context):
+            self._opening = Opening(context.device, context)
+        else:
+            self._opening = context or Opening(select_device(device))
+        self.device = self._opening.device
         self.stats = EngineStats(device=self.device.label)
         self._library = self.settings.library(self.device.identity, self._header.sha256[:16])
         self._model: Graph | None = None
         record = {"name": self._header.name, "sha256": self._header.sha256}
         self._tunings: TuningDatabase | None = None
         self._preparation = Preparation(
-            self._context, self._library, self.settings, self.stats, record, self.tunings, progress
+            self._opening, self._library, self.settings, self.stats, record, self.tunings, progress
         )
         signature = self._header.signature
         self._stage = Stage(
@@ -80,6 +83,8 @@ class MaceEngine:
             self._preparation,
         )
         self._closed = False
+        self._stage.look_ahead()
+        self._opening.context()
         self.stats.add_seconds("open", time.perf_counter() - began)
 
     # ---- what the model takes and gives -----------------------------------------------------------------------------
@@ -160,7 +165,7 @@ class MaceEngine:
         self._check_open()
         feeds = check_feeds(self.inputs, inputs if inputs is not None else self.example_inputs())
         bound = self._stage.bind(feeds)
-        tuner = Tuner(self._context, self.tunings(), self.settings.plan, progress)
+        tuner = Tuner(self._opening.context(), self.tunings(), self.settings.plan, progress)
         try:
             report = tuner.run(bound, budget, level)
         finally:
@@ -172,19 +177,33 @@ class MaceEngine:
 
     # ---- saving -----------------------------------------------------------------------------------------------------
     def save_compiled_program(
-        self, path: str | os.PathLike[str], *, compressed: bool = False, secret: Secret | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compressed: bool = False,
+        secret: Secret | None = None,
+        verify: bool = True,
     ) -> SavedProgram:
         """Write everything compiled, planned and packed so far into one program file; returns path, entries and bytes.
 
         A model of fixed shapes that has not run yet is prepared first. ``compressed`` trades a slower start for a smaller
-        file; ``secret`` encrypts it. Raises ``StorageError`` when the path cannot be written.
+        file; ``secret`` encrypts it. With ``verify`` a child process then loads the file and runs every kernel, and the
+        result says how long that took. Raises ``StorageError`` when the path cannot be written, ``ProgramFileError`` when
+        the file does not work.
         """
         from mace.program.opening import save_own
 
         self._check_open()
         if not self._stage.executors() and all(t.is_static for t in self.inputs.values()):
             self._stage.prepare(check_feeds(self.inputs, self.example_inputs()))
-        return save_own(path, self._library.content(), self._library.trust, compressed=compressed, secret=secret)
+        trust = self._library.trust
+        saved = save_own(path, self._library.content(), trust, compressed=compressed, secret=secret)
+        if verify and self.settings.isolate:
+            from mace.engine.reload import reload_saved
+
+            plans = [executor.plan for executor in self._stage.executors()]
+            saved = reload_saved(saved, plans, self.device, trust, secret)
+        return saved
 
     def compiled_program(self) -> bytes:
         """What :meth:`save_compiled_program` would write, as bytes."""
@@ -244,42 +263,3 @@ class MaceEngine:
             storage = self._library.storage
             if look.reason in _PASSED_OVER and not (storage and look.where == str(storage.path)):
                 warnings.warn(f"program file passed over: {look}", ProgramFileWarning, stacklevel=3)
-
-
-def load(
-    model: str | os.PathLike[str],
-    device: str | int | Device = "auto",
-    compiled_program: ProgramSource | list[ProgramSource] | tuple[ProgramSource, ...] | None = None,
-    storage: str | os.PathLike[str] | Literal[False] | None = None,
-    *,
-    reuse: ReusePolicy = "exact",
-    trust: TrustPolicy = "own",
-    secret: Secret | None = None,
-    context: Context | None = None,
-    options: PlanOptions | None = None,
-    isolate: bool = True,
-    progress: Callable[[str, float], None] | None = None,
-) -> MaceEngine:
-    """A :class:`MaceEngine` for a ``.mace`` file.
-
-    ``device``: ``auto``, ``gpu``, ``cpu``, part of a platform's or device's name, or an index as ``mace devices`` prints it.
-    ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
-    folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``context``: share one that
-    another engine uses. ``progress`` is told of each step and how far along it is, 0 to 1.
-    """
-    if compiled_program is None:
-        programs: tuple[ProgramSource, ...] = ()
-    elif isinstance(compiled_program, list | tuple):
-        programs = tuple(compiled_program)
-    else:
-        programs = (compiled_program,)
-    settings = EngineSettings(
-        storage=storage,
-        programs=programs,
-        reuse=reuse,
-        trust=trust,
-        secret=secret,
-        isolate=isolate,
-        plan=options or PlanOptions(),
-    )
-    return MaceEngine(model, device, settings=settings, context=context, progress=progress)

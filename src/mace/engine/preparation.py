@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mace.engine.builds import Builder
 from mace.errors import ProgramFileError
 from mace.execution.executor import Executor
+from mace.files.mapping import read_ahead
 from mace.plan.serialise import plan_from_json, plan_to_json
 from mace.program.content import Entry, EntryKind
 
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from mace.engine.settings import EngineSettings
     from mace.engine.stats import EngineStats
     from mace.graph.ir import Graph
-    from mace.opencl.context import Context
     from mace.opencl.kernel import Program
+    from mace.opencl.opening import Opening
     from mace.plan.plan import Plan
     from mace.plan.planner import Planned
     from mace.program.library import ProgramLibrary
     from mace.tensor import Array, TensorType
     from mace.tuning.database import TuningDatabase
+
+
+class _Found(NamedTuple):
+    plan: Plan
+    constants: memoryview | Array
 
 
 class _Stored(NamedTuple):
@@ -33,11 +39,11 @@ class _Stored(NamedTuple):
 
 
 class Preparation:
-    """Prepares plans for one model on one context. Not safe for several threads; a stage calls it under its lock."""
+    """Prepares plans for one model on one device. Not safe for several threads; a stage calls it under its lock."""
 
     def __init__(
         self,
-        context: Context,
+        opening: Opening,
         library: ProgramLibrary,
         settings: EngineSettings,
         stats: EngineStats,
@@ -45,11 +51,12 @@ class Preparation:
         tunings: Callable[[], TuningDatabase],
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
-        self.context, self.library, self.settings, self.stats = context, library, settings, stats
+        self.opening, self.library, self.settings, self.stats = opening, library, settings, stats
+        self._ahead: tuple[str, _Found | None] | None = None
         self._tunings = tunings
         self._stale = False
         self._model = dict(model)
-        self._builder = Builder(context, library, settings, stats, progress)
+        self._builder = Builder(opening, library, settings, stats, progress)
 
     def prepare(
         self, key: str, graph: Callable[[], Graph], types: Mapping[str, TensorType], values: Mapping[str, Array]
@@ -76,9 +83,27 @@ class Preparation:
         """Pass over stored plans from now on: there are better tuned parameters than those they were made with."""
         self._stale = True
 
+    def look_ahead(self, key: str) -> None:
+        """Find the stored plan for this key, so that it is there when it is asked for; needs no open device."""
+        plan_key = f"{key}-{self.settings.plan.digest()}"
+        self._ahead = plan_key, self._find(plan_key)
+
     def _stored(self, plan_key: str) -> _Stored | None:
         """The plan under this key with everything it needs, or None when any of it is missing or refused."""
+        ahead, self._ahead = self._ahead, None
+        found = ahead[1] if ahead is not None and ahead[0] == plan_key else self._find(plan_key)
+        if found is None:
+            return None
         with self._timed("load"):
+            programs = self._builder.load_all(found.plan)
+        if programs is None:
+            return None
+        self.stats.plans_loaded += 1
+        return _Stored(found.plan, programs, found.constants)
+
+    def _find(self, plan_key: str) -> _Found | None:
+        """The stored plan under this key with its constants, which begin to be read from the disk."""
+        with self._timed("find"):
             entry = self.library.find(EntryKind.PLAN, plan_key)
             if entry is None:
                 return None
@@ -92,11 +117,8 @@ class Preparation:
                 if found is None or found.nbytes != plan.constants_bytes:
                     return None
                 constants = memoryview(found.payload)
-            programs = self._builder.load_all(plan)
-            if programs is None:
-                return None
-            self.stats.plans_loaded += 1
-            return _Stored(plan, programs, constants)
+                read_ahead(constants)
+            return _Found(plan, constants)
 
     def _build(self, bound: Graph) -> tuple[Planned, list[Program]]:
         """Plan and compile; where the driver dies of wide vectors, once more with narrower ones."""
@@ -111,7 +133,7 @@ class Preparation:
                 return planned, programs
 
     def _keep(self, plan_key: str, planned: Planned, types: Mapping[str, TensorType]) -> None:
-        device = self.context.device.identity
+        device = self.opening.device.identity
         shapes = {n: str(t) for n, t in types.items()}
         meta = {"model": self._model, "inputs": shapes}
         plan = planned.plan
@@ -125,7 +147,7 @@ class Preparation:
     def _executor(self, plan: Plan, programs: Sequence[Program], constants: memoryview | Array) -> Executor:
         stats = self.stats
         with self._timed("prepare"):
-            executor = Executor(plan, self.context, programs, constants)
+            executor = Executor(plan, self.opening.context(), programs, constants)
         stats.plans += 1
         stats.kernels += len(plan.kernels)
         stats.launches += len(plan.launches)

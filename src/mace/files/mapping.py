@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import stat
+import sys
+import threading
 from dataclasses import dataclass
 
 from mace.errors import LimitError, StorageError
+
+READ_AHEAD_MIN = 1 << 20
+"""Bytes below which reading ahead is not worth a thread."""
+_MADV_WILLNEED, _MADV_POPULATE_READ = 3, 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,29 @@ def open_file(path: str | os.PathLike[str], *, max_bytes: int) -> OpenedFile:
     except OSError as error:
         raise StorageError(f"cannot be read: {error.strerror or error}", path=name) from error
     return OpenedFile(name, data, state, stable)
+
+
+def read_ahead(data: memoryview) -> None:
+    """Begin to bring mapped bytes into memory and into this process's page table, in the background.
+
+    Touched one by one by whoever uses them first, the pages of 100 MB cost some 20 ms. Elsewhere than on Linux, and for a
+    little data, it does nothing.
+    """
+    if sys.platform != "linux" or data.nbytes < READ_AHEAD_MIN:
+        return
+    import numpy as np
+
+    address = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+    start = address & -mmap.PAGESIZE
+    length = address + data.nbytes - start
+
+    def populate(keep: memoryview) -> None:
+        madvise = ctypes.CDLL(None, use_errno=True).madvise  # unlike mmap.madvise it lets other threads run
+        madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        if madvise(start, length, _MADV_POPULATE_READ):  # Linux before 5.14
+            madvise(start, length, _MADV_WILLNEED)
+
+    threading.Thread(target=populate, args=(data,), name="mace-read-ahead", daemon=True).start()
 
 
 def _is_stable(state: os.stat_result) -> bool:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import atexit
 import os
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +32,8 @@ def private_driver_cache(library: str) -> Iterator[None]:
     if "pocl" not in Path(library).name.lower() or FOLDER_VARIABLE in os.environ or KEEP_VARIABLE in os.environ:
         yield
         return
+    import tempfile
+
     try:
         folder = tempfile.mkdtemp(prefix=f"mace-pocl-{os.getpid()}-")
     except OSError:
@@ -53,10 +53,14 @@ def private_driver_cache(library: str) -> Iterator[None]:
 def discard_driver_cache() -> None:
     """Remove the folder; to be called before an end that skips Python's own."""
     while _folders:
+        import shutil
+
         shutil.rmtree(_folders.pop(), ignore_errors=True)
 
 
 def _remove_left_over(place: Path) -> None:
+    import shutil
+
     with suppress(OSError):
         for entry in os.scandir(place):
             if _NAME.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > LEFT_SECONDS:

@@ -40,6 +40,18 @@ def platforms_of(library: str) -> tuple[PlatformHandle, ...]:
         return _platforms_of(library)
 
 
+def load_library(library: str) -> None:
+    """Load a driver library ahead of its use; other threads run meanwhile, which ``ctypes.CDLL`` would not let them.
+
+    What is wrong with it shows when it is used.
+    """
+    if library and sys.platform != "win32":
+        everything = ctypes.CDLL(None)
+        everything.dlopen.argtypes, everything.dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
+        with private_driver_cache(library):
+            everything.dlopen(os.fsencode(library), os.RTLD_LAZY)
+
+
 @cache
 def _platforms_of(library: str) -> tuple[PlatformHandle, ...]:
     if not library:

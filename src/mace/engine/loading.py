@@ -1,0 +1,70 @@
+"""``mace.load``: begins to open the device before it imports the engine, for a start does both at the same time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from mace.errors import NoDeviceError
+from mace.opencl.opening import begin_opening
+
+if TYPE_CHECKING:
+    from mace.engine.engine import MaceEngine
+    from mace.opencl.context import Context
+    from mace.opencl.device import Device
+    from mace.plan.options import PlanOptions
+    from mace.program.encrypt import Secret
+    from mace.program.library import ProgramSource
+    from mace.program.reuse import ReusePolicy
+    from mace.program.trust import TrustPolicy
+
+
+def load(
+    model: str | os.PathLike[str],
+    device: str | int | Device = "auto",
+    compiled_program: ProgramSource | list[ProgramSource] | tuple[ProgramSource, ...] | None = None,
+    storage: str | os.PathLike[str] | Literal[False] | None = None,
+    *,
+    reuse: ReusePolicy = "exact",
+    trust: TrustPolicy = "own",
+    secret: Secret | None = None,
+    context: Context | None = None,
+    options: PlanOptions | None = None,
+    isolate: bool = True,
+    progress: Callable[[str, float], None] | None = None,
+) -> MaceEngine:
+    """A :class:`MaceEngine` for a ``.mace`` file.
+
+    ``device``: ``auto``, ``gpu``, ``cpu``, part of a platform's or device's name, or an index as ``mace devices`` prints it.
+    ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
+    folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``context``: share one that
+    another engine uses. ``progress`` is told of each step and how far along it is, 0 to 1.
+    """
+    opening = begin_opening(device) if context is None else None
+    from mace.engine.engine import MaceEngine
+    from mace.engine.settings import EngineSettings
+    from mace.plan.options import PlanOptions
+
+    if compiled_program is None:
+        programs: tuple[ProgramSource, ...] = ()
+    elif isinstance(compiled_program, list | tuple):
+        programs = tuple(compiled_program)
+    else:
+        programs = (compiled_program,)
+    settings = EngineSettings(
+        storage=storage,
+        programs=programs,
+        reuse=reuse,
+        trust=trust,
+        secret=secret,
+        isolate=isolate,
+        plan=options or PlanOptions(),
+    )
+    try:
+        return MaceEngine(model, device, settings=settings, context=context or opening, progress=progress)
+    except NoDeviceError:
+        if opening is None:
+            raise
+    # What was known of the device no longer holds: all drivers are asked anew.
+    return MaceEngine(model, device, settings=settings, progress=progress)

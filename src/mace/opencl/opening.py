@@ -1,0 +1,56 @@
+"""Opening a device in the background, while this thread imports and reads what else a start needs.
+
+Loading a driver and making a context take as long as all the rest of a warm start, and are spent outside Python.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from mace.opencl.device import Device
+from mace.opencl.loader import load_library
+
+if TYPE_CHECKING:
+    from mace.opencl.context import Context
+
+
+class Opening:
+    """A device that is being opened, or has been. :meth:`context` waits for it."""
+
+    def __init__(self, device: Device, context: Context | None = None) -> None:
+        """Begin to open the device; with ``context`` it is open already."""
+        self.device = device
+        self._context = context
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        if context is None:
+            self._thread = threading.Thread(target=self._open, name="mace-open", daemon=True)
+            self._thread.start()
+
+    def context(self) -> Context:
+        """The opened device. Raises ``NoDeviceError`` when it is gone, ``OpenCLError`` when it cannot be opened."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._context is None:
+            raise self._error or RuntimeError("the device was not opened")
+        return self._context
+
+    def _open(self) -> None:
+        try:
+            load_library(self.device.driver.library)
+            from mace.opencl.context import Context
+
+            self._context = Context(self.device)
+        except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
+            self._error = error
+
+
+def begin_opening(spec: str | int | Device) -> Opening:
+    """Choose a device as ``select_device`` does, and begin to open it. Raises ``NoDeviceError`` when none fits."""
+    if isinstance(spec, Device):
+        return Opening(spec)
+    from mace.opencl.discovery import choose_device, find_devices
+
+    return Opening(choose_device(spec, find_devices()))
