@@ -31,7 +31,7 @@ from mace.ops.lowering import (
 )
 from mace.ops.packing import pack
 from mace.ops.registry import find
-from mace.plan.source import Instance, instance_of, program_text
+from mace.plan.source import Instance, build_options_for, instance_of, program_text
 from mace.tensor import Array, DType, TensorType
 
 BUILD_OPTIONS = "-cl-std=CL1.2 -cl-mad-enable"
@@ -77,7 +77,7 @@ def _queue(name: str) -> cl.CommandQueue:
 @cache
 def _kernel(name: str, instance: Instance) -> cl.Kernel:
     program = cl.Program(_context(name), program_text([instance]))
-    options = SIMULATOR_OPTIONS if name == "oclgrind" else BUILD_OPTIONS
+    options = SIMULATOR_OPTIONS if name == "oclgrind" else build_options_for(BUILD_OPTIONS, [instance])
     return cl.Kernel(program.build(options.split()), instance.name)
 
 

@@ -114,6 +114,6 @@ def traits_of(info: DeviceInfo) -> DeviceTraits:
         images=info.images,
         image_max=info.image_max,
         subgroups=not extensions.isdisjoint({"cl_khr_subgroups", "cl_intel_subgroups"}),
-        integer_dot="cl_khr_integer_dot_product" in extensions,
+        integer_dot="cl_khr_integer_dot_product" in extensions and info.version.startswith("OpenCL 3"),
         family=family_of(info),
     )

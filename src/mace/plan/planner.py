@@ -21,7 +21,7 @@ from mace.plan.layout import LaidOut, assign_layouts
 from mace.plan.narrow import store_narrow
 from mace.plan.options import PlanOptions
 from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
-from mace.plan.source import Instance, instance_of, program_key, program_text, split_units
+from mace.plan.source import Instance, build_options_for, instance_of, program_key, program_text, split_units
 from mace.plan.split import is_static, split_ready
 from mace.tensor import Array, DType, TensorType
 
@@ -218,6 +218,7 @@ class _Planner:
         outputs = tuple(self.place(o, v, offsets) for o, v in self.laid.outputs.items())
 
         instances = {i.name: i for i, _ in drafts if i is not None}
+        build_options = build_options_for(self.options.build_options, instances.values())
         units = split_units(instances.values(), self.options.units)
         sources = tuple(program_text(u) for u in units)
         kernels = tuple(KernelSpec(i.name, i.template, n) for n, unit in enumerate(units) for i in unit)
@@ -228,8 +229,8 @@ class _Planner:
             outputs=outputs,
             steps=tuple(_numbered(step, index, instance) for instance, step in drafts),
             kernels=kernels,
-            units=tuple(program_key(s, self.options.build_options) for s in sources),
-            build_options=self.options.build_options,
+            units=tuple(program_key(s, build_options) for s in sources),
+            build_options=build_options,
             arena_bytes=arena,
             peak_live_bytes=peak_live(tuple(lifetimes.values())),
             constants_key=hashlib.sha256(blob.data).hexdigest(),

@@ -76,6 +76,13 @@ def program_key(source: str, options: str) -> str:
     return hashlib.sha256(f"{options}\0{source}".encode()).hexdigest()
 
 
+def build_options_for(options: str, instances: Iterable[Instance]) -> str:
+    """The options to build these kernels with: integer dot products are declared from OpenCL C 3.0 on."""
+    if any("#define INTEGER_DOT 1\n" in i.text for i in instances):
+        return options.replace("-cl-std=CL1.2", "-cl-std=CL3.0")
+    return options
+
+
 def split_units(instances: Iterable[Instance], units: int) -> list[list[Instance]]:
     """Share kernels among programs that are built side by side, evenly by length of text."""
     groups: list[list[Instance]] = [[] for _ in range(max(1, units))]

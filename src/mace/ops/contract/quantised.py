@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from mace.graph.ir import Node
 from mace.ops.contract.common import all_have_kernels, bias_defines, operand
 from mace.ops.contract.conv import general_call
+from mace.ops.contract.int8 import conv_int8, matmul_int8
 from mace.ops.contract.product import Product
 from mace.ops.lowering import Arg, Define, KernelCall, LowerContext, Operator, Write
 from mace.ops.storage import access_suffix, storage_defines
@@ -101,10 +102,14 @@ def _conv(node: Node, ctx: LowerContext, x: _Side, w: _Side, bias: str, out: _Si
         if requantise is None:
             return None
         defines |= requantise
-    call = general_call(node, ctx, x.value, w.value, y, "int")
     bias_args = (operand(bias, ctx),) if bias else ()
-    defines = {**call.defines, **defines, **bias_defines(bias, ctx), "ZERO_PARAMS": params.text, "TAIL_PARAMS": ""}
+    defines |= {**bias_defines(bias, ctx), "ZERO_PARAMS": params.text}
     defines.setdefault("TAIL(r, at, c)", "")
+    fast = conv_int8(node, ctx, (x.value, w.value, y), bias_args, defines, params.args)
+    if fast is not None:
+        return [fast]
+    call = general_call(node, ctx, x.value, w.value, y, "int")
+    defines = {**call.defines, **defines, "TAIL_PARAMS": ""}
     args = (operand(x.value, ctx), operand(w.value, ctx), *bias_args, Write(y), *params.args)
     return [replace(call, defines=defines, args=args)]
 
@@ -126,6 +131,11 @@ def _matmul(node: Node, ctx: LowerContext, a: _Side, b: _Side, out: _Side | None
         if requantise is None:
             return None
         defines |= requantise
+    defines["ZERO_PARAMS"] = params.text
+    defines.setdefault("TAIL(r, at, c)", "")
+    fast = matmul_int8(ctx, product, (a.value, b.value, y), defines, params.args)
+    if fast is not None:
+        return [fast]
     defines = {
         **storage_defines("A", ctx.type(a.value).dtype),
         **storage_defines("B", ctx.type(b.value).dtype),
@@ -133,10 +143,8 @@ def _matmul(node: Node, ctx: LowerContext, a: _Side, b: _Side, out: _Side | None
         **product.defines(),
         **defines,
         "ACC": "int",
-        "ZERO_PARAMS": params.text,
         "TAIL_PARAMS": "",
     }
-    defines.setdefault("TAIL(r, at, c)", "")
     args = (operand(a.value, ctx), operand(b.value, ctx), Write(y), *params.args)
     return [KernelCall("matmul_general", defines, args, (product.n, product.m, product.batches), flops=product.flops)]
 
