@@ -62,7 +62,8 @@ def bench(
     command: list[str] | None = None,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """A record for each model. Several are measured side by side, round by round in turn, so that they can be compared.
+    """A record for each model. Several are measured side by side, round by round in turn and in turning
+    order, so that they can be compared.
 
     Raises ``MaceError`` when a measuring process fails.
     """
@@ -72,7 +73,8 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="mace-bench-") as folder:
         workshop = Workshop(Path(folder))
         benches = [_Bench(model, options, Path(folder) / str(i), workshop) for i, model in enumerate(models)]
-        steps = [step for turn in zip(*(list(b.steps()) for b in benches), strict=True) for step in turn]
+        turns = zip(*(list(b.steps()) for b in benches), strict=True)
+        steps = [step for i, turn in enumerate(turns) for step in (turn if i % 2 == 0 else turn[::-1])]
         _go(steps, progress)
         about = device_summary(device)
         return [
