@@ -74,4 +74,4 @@ class GPUContextBuilder:
     def finalize(self) -> GPUContext:
         """Open the device. Raises ``NoDeviceError`` when there is none that fits (``Finalize``)."""
         settings = replace(self._settings, programs=(*self._paths, *self._bytes))
-        return GPUContext(Context(select_device(self._device)), settings)
+        return GPUContext(Context(select_device(self._device), **settings.wishes), settings)

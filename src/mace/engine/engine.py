@@ -63,7 +63,7 @@ class MaceEngine:
         if isinstance(context, Context):
             self._opening = Opening(context.device, context)
         else:
-            self._opening = context or Opening(select_device(device))
+            self._opening = context or Opening(select_device(device), **self.settings.wishes)
         self.device = self._opening.device
         self.stats = EngineStats(device=self.device.label)
         self._library = self.settings.library(self.device.identity, self._header.sha256[:16])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,8 @@ def _as_array(name: str, expected: TensorType, value: Any) -> Array:
                 f"input '{name}': {type(value).__name__} makes no {expected.dtype} tensor: {error}"
             ) from error
     array = np.asarray(value)
+    if array.dtype is _usual(expected.dtype) and array.flags.c_contiguous:
+        return array
     try:
         dtype = DType.of(array.dtype)
     except TypeError as error:
@@ -58,8 +61,14 @@ def _as_array(name: str, expected: TensorType, value: Any) -> Array:
     return array if array.flags.c_contiguous else np.array(array, order="C")
 
 
+@cache
+def _usual(dtype: DType) -> np.dtype[Any]:
+    """The object that numpy uses for nearly every array of this element type."""
+    return dtype.numpy
+
+
 def _check_shape(name: str, expected: TensorType, array: Array, extents: dict[str, tuple[int, str]]) -> None:
-    if expected.shape is None:
+    if expected.shape is None or array.shape == expected.shape:
         return
     if array.ndim != len(expected.shape):
         raise InputError(f"input '{name}' has shape {array.shape}, the model expects {expected}")

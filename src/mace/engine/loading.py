@@ -11,7 +11,7 @@ from mace.opencl.opening import begin_opening
 
 if TYPE_CHECKING:
     from mace.engine.engine import MaceEngine
-    from mace.opencl.context import Context
+    from mace.opencl.context import Context, Priority
     from mace.opencl.device import Device
     from mace.plan.options import PlanOptions
     from mace.program.encrypt import Secret
@@ -32,6 +32,10 @@ def load(
     context: Context | None = None,
     options: PlanOptions | None = None,
     isolate: bool = True,
+    threads: int | None = None,
+    priority: Priority = "normal",
+    queue_window: int = 0,
+    limit_kernel_time: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> MaceEngine:
     """A :class:`MaceEngine` for a ``.mace`` file.
@@ -39,9 +43,11 @@ def load(
     ``device``: ``auto``, ``gpu``, ``cpu``, part of a platform's or device's name, or an index as ``mace devices`` prints it.
     ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
     folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``context``: share one that
-    another engine uses. ``progress`` is told of each step and how far along it is, 0 to 1.
+    another engine uses. ``threads`` limits the processor's cores (or the device's compute units) that are used.
+    ``priority``, ``queue_window`` and ``limit_kernel_time`` are for devices that others use too, see
+    :class:`~mace.engine.settings.EngineSettings`. ``progress`` is told of each step and how far along it is, 0 to 1.
     """
-    opening = begin_opening(device) if context is None else None
+    opening = begin_opening(device, threads=threads, priority=priority) if context is None else None
     from mace.engine.engine import MaceEngine
     from mace.engine.settings import EngineSettings
     from mace.plan.options import PlanOptions
@@ -59,6 +65,10 @@ def load(
         trust=trust,
         secret=secret,
         isolate=isolate,
+        threads=threads,
+        priority=priority,
+        queue_window=queue_window,
+        limit_kernel_time=limit_kernel_time,
         plan=options or PlanOptions(),
     )
     try:

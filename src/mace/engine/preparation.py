@@ -147,7 +147,7 @@ class Preparation:
     def _executor(self, plan: Plan, programs: Sequence[Program], constants: memoryview | Array) -> Executor:
         stats = self.stats
         with self._timed("prepare"):
-            executor = Executor(plan, self.opening.context(), programs, constants)
+            executor = Executor(plan, self.opening.context(), programs, constants, window=self.settings.window)
         stats.plans += 1
         stats.kernels += len(plan.kernels)
         stats.launches += len(plan.launches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mace.plan.options import PlanOptions
 from mace.program.library import ProgramLibrary
@@ -13,6 +13,7 @@ from mace.program.trust import Trust
 
 if TYPE_CHECKING:
     from mace.device import DeviceIdentity
+    from mace.opencl.context import Priority
     from mace.program.encrypt import Secret
     from mace.program.library import ProgramSource
     from mace.program.reuse import ReusePolicy
@@ -38,7 +39,28 @@ class EngineSettings:
     """A file of tuned parameters; None takes ``$MACE_RUN_PARAMETER_PATH`` or what the storage holds."""
     isolate: bool = True
     """Compile, and load unproven binaries for the first time, in a worker process."""
+    proof: Literal["note", "source"] = "note"
+    """What a binary that is loaded for the first time must compute: what was noted at its compilation, or what a compilation
+    of its source computes now. The latter costs that compilation, and believes nothing that the file says of itself."""
+    threads: int | None = None
+    """Compute units to use, on a processor its cores; None for all."""
+    priority: Priority = "normal"
+    """``low`` or ``high`` asks the device for another place among the work of other programs, where it can."""
+    queue_window: int = 0
+    """Launches to give the device at a time, waiting for them before the next; 0 gives it all at once."""
+    limit_kernel_time: bool = False
+    """Wait after every launch, so that a device which also draws the screen is never taken for longer than one."""
     plan: PlanOptions = field(default_factory=PlanOptions)
+
+    @property
+    def window(self) -> int:
+        """Launches between two waits; 0 for no wait."""
+        return 1 if self.limit_kernel_time else max(0, self.queue_window)
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """How the device is to be opened."""
+        return {"threads": self.threads, "priority": self.priority}
 
     def library(self, device: DeviceIdentity, group: str) -> ProgramLibrary:
         """The compiled programs of one device under these settings; ``group`` keeps models apart in the storage."""

@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,8 @@ class Stage:
         self.key, self.inputs, self.outputs, self.deciding = key, inputs, outputs, deciding
         self._graph, self._preparation = graph, preparation
         self._ready: OrderedDict[str, _Ready] = OrderedDict()
+        self._keys: dict[tuple[Any, ...], str] = {}
+        """Shapes and element types met before → the key of their plan, which takes longer to compute than to look up."""
         self._lock = threading.Lock()
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +95,16 @@ class Stage:
 
     def _plan_key(self, feeds: Mapping[str, Any]) -> str:
         """What tells one plan of this stage from another: shapes, and the bytes of deciding values."""
-        return self._key_of({n: _describe(feeds[n]) for n in self.inputs}, feeds)
+        usual = None
+        if not self.deciding:
+            with suppress(AttributeError):  # not all of them are arrays
+                usual = tuple([(feeds[n].shape, feeds[n].dtype) for n in self.inputs])
+                if usual in self._keys:
+                    return self._keys[usual]
+        key = self._key_of({n: _describe(feeds[n]) for n in self.inputs}, feeds)
+        if usual is not None:
+            self._keys[usual] = key
+        return key
 
     def _key_of(self, types: Mapping[str, str], feeds: Mapping[str, Any]) -> str:
         digest = hashlib.sha256(self.key.encode())

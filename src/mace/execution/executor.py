@@ -30,10 +30,20 @@ class Executor:
     """A plan with its kernels, memory and arguments in place. Runs are serialised: one arena serves one run at a time."""
 
     def __init__(
-        self, plan: Plan, context: Context, programs: Sequence[Program], constants: Array | memoryview
+        self,
+        plan: Plan,
+        context: Context,
+        programs: Sequence[Program],
+        constants: Array | memoryview,
+        *,
+        window: int = 0,
     ) -> None:
-        """``programs`` is parallel to ``plan.units``; ``constants`` are the packed bytes that the plan's regions index."""
+        """``programs`` is parallel to ``plan.units``; ``constants`` are the packed bytes that the plan's regions index.
+
+        ``window`` is what ``Context.run`` takes.
+        """
         self.plan = plan
+        self._window = window
         self._context = context
         self._lock = threading.Lock()
         self._host: HostRunner | None = None
@@ -41,22 +51,31 @@ class Executor:
         self._constants = context.constant(constants) if plan.constants_bytes else None
         self._host_constants = _host_arrays(plan) if plan.host_values else {}
         self._batches = self._prepare(programs)
+        self._last_read = next((p for p in reversed(plan.outputs) if p.region is not None and p.region.nbytes), None)
+        """The output whose reading is waited for: commands are done in order, so everything else is done then too."""
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs by name, each an array of its own. ``feeds`` were checked: arrays are contiguous and of the right type."""
         with self._lock, self._context.lock:
             values: dict[str, Any] = dict(self._host_constants)
-            for place in self.plan.inputs:
-                if place.region is None:
-                    values[place.name] = feeds[place.name]
-                else:
-                    self._write(place, feeds[place.name])
-            for batch in self._batches:
-                if isinstance(batch, _Batch):
-                    self._context.run(batch.launches)
-                else:
-                    self._run_host(batch, values)
-            return {p.name: self._read(p, values) for p in self.plan.outputs}
+            waited = False
+            try:
+                for place in self.plan.inputs:
+                    if place.region is None:
+                        values[place.name] = feeds[place.name]
+                    else:
+                        self._write(place, feeds[place.name], wait=False)
+                for batch in self._batches:
+                    if isinstance(batch, _Batch):
+                        self._context.run(batch.launches, window=self._window)
+                    else:
+                        self._run_host(batch, values)
+                results = {p.name: self._read(p, values, wait=p is self._last_read) for p in self.plan.outputs}
+                waited = self._last_read is not None
+                return results
+            finally:
+                if not waited:  # transfers may be under way from and to memory that is given up now
+                    self._context.finish()
 
     def launches(self) -> list[tuple[Launch, DeviceLaunch]]:
         """Each launch of the plan with the prepared one, in order: for profiling and tuning."""
@@ -103,18 +122,18 @@ class Executor:
         return pool.region(region.offset, region.nbytes)
 
     # ---- moving tensors ---------------------------------------------------------------------------------------------
-    def _write(self, place: Place, value: Array) -> None:
+    def _write(self, place: Place, value: Array, *, wait: bool = True) -> None:
         assert place.region is not None
         if value.nbytes:
-            self._context.write(self._buffer(place.region), np.ascontiguousarray(value))
+            self._context.write(self._buffer(place.region), value, wait=wait)
 
-    def _read(self, place: Place, values: Mapping[str, Any]) -> Any:
+    def _read(self, place: Place, values: Mapping[str, Any], *, wait: bool = True) -> Any:
         if place.region is None:
             return values[place.name]
         assert place.type is not None
         array = np.empty(place.type.dims, place.type.dtype.numpy)
         if array.nbytes:
-            self._context.read(self._buffer(place.region), array)
+            self._context.read(self._buffer(place.region), array, wait=wait)
         return array
 
     def _run_host(self, step: HostStep, values: dict[str, Any]) -> None:

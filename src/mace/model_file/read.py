@@ -107,7 +107,8 @@ def _constant(name: str, entry: Any, mapped: mmap.mmap, prefix: Prefix, where: s
     for d in dims:
         count *= d
     start = prefix.weights_offset + offset
-    if nbytes != count * dtype.itemsize or offset % SMALL_ALIGNMENT or start + nbytes > prefix.file_size:
+    past_end = nbytes > 0 and start + nbytes > prefix.file_size  # where an empty one lies does not matter
+    if nbytes != count * dtype.itemsize or offset % SMALL_ALIGNMENT or past_end:
         raise ModelFileError(
             f"{nbytes} bytes at {start} do not hold {kind}{list(dims)} inside the file",
             path=where,

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from mace.opencl.translate import build_error, opencl_error, translated
 from mace.tensor import Array
 
 _Memory: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[Any]"
+Priority: TypeAlias = Literal["low", "normal", "high"]
 _NO_EVENTS = (0, None, None)
 """Nothing to wait for, and no event wanted."""
 
@@ -33,23 +34,39 @@ class Context:
     ``profiling`` makes ``timed`` possible, at some cost per launch.
     """
 
-    def __init__(self, device: Device, *, profiling: bool = False) -> None:
-        """Raises ``NoDeviceError`` when the device is gone, ``OpenCLError`` when it cannot be opened."""
+    def __init__(
+        self, device: Device, *, profiling: bool = False, threads: int | None = None, priority: Priority = "normal"
+    ) -> None:
+        """Raises ``NoDeviceError`` when the device is gone, ``OpenCLError`` when it cannot be opened.
+
+        ``threads``: use so many of the device's compute units, on a processor its cores; None for all. ``priority`` asks
+        for a place among the work of other programs and is a wish: it counts where the device has
+        ``cl_khr_priority_hints``.
+        """
         self.device = device
         found = device.handle
         self.api = api = found.api
-        self._device = (ctypes.c_void_p * 1)(found.pointer)
         with translated(f"opening {device.label}"):
+            if threads and threads < device.info.compute_units:
+                found = found.part(threads)
+            self._device = (ctypes.c_void_p * 1)(found.pointer)
             made = api.create("clCreateContext", None, 1, self._device, None, None)
             self.handle = Handle(made, api.clReleaseContext)
-            properties = numbers.QUEUE_PROFILING_ENABLE if profiling else 0
-            made = api.create("clCreateCommandQueue", self.handle, found, properties)
+            made = self._create_queue(numbers.QUEUE_PROFILING_ENABLE if profiling else 0, priority)
             self.queue = Handle(made, api.clReleaseCommandQueue)
             self._enqueue = api.unchecked("clEnqueueNDRangeKernel")
         self._queue_pointer = ctypes.c_void_p(made)
         self.profiling = profiling
         self.lock = threading.RLock()
         """Hold it over a group of commands that other threads' commands must not come between."""
+
+    def _create_queue(self, properties: int, priority: Priority) -> int:
+        if priority == "normal" or "cl_khr_priority_hints" not in self.device.info.extensions:
+            return self.api.create("clCreateCommandQueue", self.handle, self._device[0], properties)
+        wish = (ctypes.c_ulonglong * 5)(
+            numbers.QUEUE_PROPERTIES, properties, numbers.QUEUE_PRIORITY_KHR, numbers.QUEUE_PRIORITIES[priority], 0
+        )
+        return self.api.create("clCreateCommandQueueWithProperties", self.handle, self._device[0], wish)
 
     # Programs
 
@@ -173,13 +190,19 @@ class Context:
 
     # Launches
 
-    def run(self, launches: Sequence[Launch]) -> None:
-        """Give the launches to the device, in order; they run after this returns, or meanwhile."""
+    def run(self, launches: Sequence[Launch], *, window: int = 0) -> None:
+        """Give the launches to the device, in order; they run after this returns, or meanwhile.
+
+        ``window``: give it so many at a time and wait for them before the next, which leaves a device that also draws
+        the screen time to do so; 0 gives it all at once.
+        """
         enqueue, queue = self._enqueue, self._queue_pointer
-        for launch in launches:
+        for number, launch in enumerate(launches, 1):
             code = enqueue(queue, *launch.prepared, None)
             if code:
                 raise opencl_error(f"launching {launch}", CLError(code, "clEnqueueNDRangeKernel"))
+            if window and number % window == 0:
+                self.finish()
 
     def timed(self, launches: Sequence[Launch]) -> list[float]:
         """Run the launches; how long each took on the device, in seconds. Needs a context with ``profiling``."""

@@ -6,7 +6,7 @@ Loading a driver and making a context take as long as all the rest of a warm sta
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mace.opencl.device import Device
 from mace.opencl.loader import load_library
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 class Opening:
     """A device that is being opened, or has been. :meth:`context` waits for it."""
 
-    def __init__(self, device: Device, context: Context | None = None) -> None:
-        """Begin to open the device; with ``context`` it is open already."""
+    def __init__(self, device: Device, context: Context | None = None, **wishes: Any) -> None:
+        """Begin to open the device, with the wishes of ``Context``; with ``context`` it is open already."""
         self.device = device
+        self._wishes = wishes
         self._context = context
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -42,15 +43,15 @@ class Opening:
             load_library(self.device.driver.library)
             from mace.opencl.context import Context
 
-            self._context = Context(self.device)
+            self._context = Context(self.device, **self._wishes)
         except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
             self._error = error
 
 
-def begin_opening(spec: str | int | Device) -> Opening:
+def begin_opening(spec: str | int | Device, **wishes: Any) -> Opening:
     """Choose a device as ``select_device`` does, and begin to open it. Raises ``NoDeviceError`` when none fits."""
     if isinstance(spec, Device):
-        return Opening(spec)
+        return Opening(spec, **wishes)
     from mace.opencl.discovery import choose_device, find_devices
 
-    return Opening(choose_device(spec, find_devices()))
+    return Opening(choose_device(spec, find_devices()), **wishes)
