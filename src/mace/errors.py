@@ -33,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
+from typing import NamedTuple
 
 
 class MaceError(Exception):
@@ -43,8 +44,7 @@ class ModelError(MaceError):
     """The model cannot be used."""
 
 
-@dataclass(frozen=True)
-class Where:
+class Where(NamedTuple):
     """The place in a file that an error speaks of: its path, byte offset and field, as far as known."""
 
     path: str | PathLike[str] | None = None

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mace.errors import LimitError, StorageError
 
@@ -17,8 +17,7 @@ READ_AHEAD_MIN = 1 << 20
 _MADV_WILLNEED, _MADV_POPULATE_READ = 3, 22
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedFile:
+class OpenedFile(NamedTuple):
     """A file's bytes and state. ``stable`` tells whether nobody but this user and the administrator can change them."""
 
     path: str

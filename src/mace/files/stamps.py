@@ -19,9 +19,8 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mace.errors import StorageError
 from mace.files.atomic import atomic_write
@@ -37,8 +36,7 @@ SETTLE_NS = 20_000_000
 """Nanoseconds within which two writes may get the same change time elsewhere (two ticks of a 100 Hz kernel clock)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(NamedTuple):
     """What tells that a file is still the one that was verified. Times in nanoseconds since 1970."""
 
     device: int

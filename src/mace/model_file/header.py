@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from os import PathLike
+from typing import NamedTuple
 
 from mace.errors import ModelFileError
 from mace.model_file.layout import PREFIX_SIZE, Prefix, unpack_prefix
@@ -13,8 +13,7 @@ from mace.model_file.signature import Signature
 from mace.tensor import TensorType
 
 
-@dataclass(frozen=True, slots=True)
-class ModelHeader:
+class ModelHeader(NamedTuple):
     """What a warm start needs: the model's SHA-256 in hexadecimal, its signature, its path and its size in bytes."""
 
     sha256: str

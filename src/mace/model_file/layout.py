@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mace.errors import ModelFileError
 
@@ -23,8 +22,7 @@ MAX_HEADER: Final = 1 << 28
 """Bytes of the header, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(NamedTuple):
     """The first 80 bytes. Offsets and sizes are in bytes; ``digest`` covers the sizes, the signature and the header."""
 
     file_size: int

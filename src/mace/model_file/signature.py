@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mace.tensor import TensorType
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from mace.graph.ir import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """A model's name, its inputs and its outputs; an output's type is None where it is not known."""
 
     name: str

@@ -16,16 +16,15 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import NamedTuple
 
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 EXTRA_LIBRARIES = "MACE_OPENCL_LIBRARIES"
 
 
-@dataclass(frozen=True, slots=True)
-class Driver:
+class Driver(NamedTuple):
     """A driver library that may hold OpenCL platforms."""
 
     library: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.drivers import Driver
@@ -12,8 +12,7 @@ from mace.opencl.drivers import Driver
 Status = Literal["ok", "failed", "crashed", "hung"]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A device that is there but does not work, by its place, and the reason."""
 
     platform: int

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from mace.errors import ProgramFormatError
 from mace.program import envelope, table
@@ -33,8 +32,7 @@ class FileLayout(StrEnum):
     MOVIDIUS = "Movidius blob"
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """What is known of a file before it is unfolded. ``digest`` names its bytes: the SHA-256 of an envelope's
     header, a kernel table's own trailing hash, the SHA-256 of everything in the other layouts.
     """
@@ -47,8 +45,7 @@ class Seal:
 Gate: TypeAlias = Callable[[Seal], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramFile:
+class ProgramFile(NamedTuple):
     """A file that was read: what it was wrapped in, and what it holds. ``nbytes`` is its size in bytes."""
 
     seal: Seal
@@ -119,8 +116,7 @@ def decode_program(
     return ProgramFile(seal, content, len(view), compressed, encrypted)
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedProgram:
+class EncodedProgram(NamedTuple):
     """A file in pieces to be written in order, its envelope's header first; ``index_sha256`` names its index."""
 
     header: EnvelopeHeader

@@ -7,6 +7,7 @@ import hmac
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mace.errors import IntegrityError, ProgramFormatError
 from mace.program.content import Bytes
@@ -112,8 +113,7 @@ def is_plausible_signature(field: bytes) -> bool:
     return field[2] == 0x02 and s_at + 2 <= size and field[s_at] == 0x02 and s_at + 2 + field[s_at + 1] == size
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedPayload:
+class VerifiedPayload(NamedTuple):
     """A payload whose hash was found right. ``body_sha256`` is the hash of all of it but the last 32 bytes, found in
     the same pass: a kernel table's own hash is compared with it.
     """

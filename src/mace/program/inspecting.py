@@ -99,11 +99,10 @@ def _inspect(
             return ProgramReport(path, layout, len(view), digest, False, True, False, signature, own, (), (), words)
     file = decode_program(view, secret=secret, limits=limits)
     if names and layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):
-        from dataclasses import replace
 
         from mace.program.upstream_content import from_upstream
 
-        file = replace(file, content=from_upstream(view, names=names, limits=limits))
+        file = file._replace(content=from_upstream(view, names=names, limits=limits))
     devices = file.content.devices
     own = trust.is_own(file.seal.digest)
     signature = _signature(file.seal.header, trust)

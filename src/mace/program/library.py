@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,22 +36,20 @@ FAILED_STAMP = "failed"
 _NATIVE = (EntryKind.PROGRAM, EntryKind.IL)
 
 
-@dataclass
 class _Source:
     """A place to look, and what it held once it was opened."""
 
-    where: str
-    open: Callable[[], TrustedProgram | None]
-    opened: bool = False
-    content: ProgramContent = field(default_factory=ProgramContent)
-    is_storage: bool = False
+    def __init__(self, where: str, opens: Callable[[], TrustedProgram | None], *, is_storage: bool = False) -> None:
+        self.where = where
+        self.is_storage = is_storage
+        self._opens = opens
+        self._content: ProgramContent | None = None
 
     def contents(self) -> ProgramContent:
-        if not self.opened:
-            self.opened = True
-            found = self.open()
-            self.content = found.file.content if found else ProgramContent()
-        return self.content
+        if self._content is None:
+            found = self._opens()
+            self._content = found.file.content if found else ProgramContent()
+        return self._content
 
 
 class ProgramLibrary:

@@ -7,8 +7,7 @@ can change, or memory of ours.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mace.errors import IntegrityError, LimitError, ProgramFileError, ProgramFormatError, TrustError
 from mace.files.mapping import OpenedFile, open_file
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 OWN_INDEX_STAMP = "own-index"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedProgram:
+class TrustedProgram(NamedTuple):
     """A program file whose bytes may reach a driver."""
 
     where: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mace.device import DeviceIdentity
 from mace.program.reasons import Reason
@@ -28,8 +27,7 @@ _DATE = re.compile(r"Date:\s*(\d{1,2})/(\d{1,2})/(\d{2,4})")
 _BRANCH = re.compile(r"Remote Branch:\s*(\S+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(NamedTuple):
     """Why a binary does not fit: the gravest reason, and (ours, theirs) for every component that differs."""
 
     reason: Reason

@@ -10,9 +10,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mace.errors import MaceError, ProgramFileError, StorageError, StorageWarning
 from mace.files.folders import programs_folder
@@ -32,8 +31,7 @@ LOCK_SECONDS = 2.0
 """How long a save waits for another process before it goes on without saving."""
 
 
-@dataclass(frozen=True, slots=True)
-class SaveOutcome:
+class SaveOutcome(NamedTuple):
     """What became of a save: the reason code, what was written (None where nothing was), and details."""
 
     reason: Reason

@@ -9,8 +9,8 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from mace.device import DeviceIdentity
 from mace.errors import IntegrityError, LimitError, ProgramFormatError
@@ -49,8 +49,7 @@ def is_table(data: Bytes) -> bool:
     return bytes(data[:4]) in MAGICS and bytes(data[4:8]) == VERSION.to_bytes(4, "little")
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedTable:
+class EncodedTable(NamedTuple):
     """A table as pieces to be written one after the other, and the hash of its index (T5) in hexadecimal."""
 
     pieces: list[Bytes]
@@ -101,8 +100,7 @@ def encode_table(content: ProgramContent, *, base: int = 0) -> EncodedTable:
     return EncodedTable([*(p for p in pieces if len(p)), digest.digest()], index_sha256.hex())
 
 
-@dataclass(frozen=True, slots=True)
-class TableIndex:
+class TableIndex(NamedTuple):
     """A table whose structure was checked: its content, and the hash over header, vendor headers and index (T5)."""
 
     content: ProgramContent
