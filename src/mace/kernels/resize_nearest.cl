@@ -24,7 +24,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const int *r
 {
     const int w = get_global_id(0) / INNER, r = get_global_id(0) % INNER;
     const int h = get_global_id(1), o = get_global_id(2);
-    const int row = rows[h], column = columns[w];
+    int row = rows[h], column = columns[w];
     const int to = ((o * HO + h) * WO + w) * INNER + r;
 #if EXTRAPOLATES
     if (row < 0 || column < 0) {
@@ -32,5 +32,7 @@ __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global const int *r
         return;
     }
 #endif
+    row = clamp(row, 0, HI - 1);  // whatever the tables hold
+    column = clamp(column, 0, WI - 1);
     y[to] = x[((o * HI + row) * WI + column) * INNER + r];
 }

@@ -55,11 +55,12 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const int *re
     VEC sum = (VEC)(0);
 #pragma unroll
     for (int i = 0; i < HT; ++i) {
-        const int base = (o * HI + rows[h * HT + i]) * WI;
+        const int base = (o * HI + clamp(rows[h * HT + i], 0, HI - 1)) * WI;
         VEC line = (VEC)(0);
 #pragma unroll
         for (int j = 0; j < WT; ++j) {
-            const VEC value = (VEC)(LOAD(x, (base + columns[w * WT + j]) * INNER + r));
+            const int column = clamp(columns[w * WT + j], 0, WI - 1);
+            const VEC value = (VEC)(LOAD(x, (base + column) * INNER + r));
             line += column_weights[w * WT + j] * value;
         }
         sum += row_weights[h * HT + i] * line;
