@@ -11,6 +11,7 @@ import numpy as np
 from mace.device import DeviceTraits
 from mace.graph.ir import Node
 from mace.ops.contract.common import Tail, operand, tail_of
+from mace.ops.contract.gpu_cost import MAX_SUMS, GroupWork, group_fits
 from mace.ops.contract.product import Product, bias_strides
 from mace.ops.contract.vectors import all_real, tail_defines, vector_defines
 from mace.ops.lowering import Arg, Constant, Define, KernelCall, LowerContext, Write
@@ -20,16 +21,6 @@ from mace.tensor import Array
 
 MIN_EXTENT = 16
 """Rows, columns and depth from which on a tile in local memory is read often enough to pay."""
-MAX_SUMS = 64
-"""Sums a work-item may keep: more than this, with what it multiplies, spills registers on every GPU in use."""
-MIN_GROUP, MAX_GROUP = 32, 256
-"""Work-items of a group: fewer leave lanes idle, more leave no second group to hide latency."""
-LANES = 64
-"""Multiply-adds per cycle of a compute unit, about; what they all wait for is counted in these cycles."""
-BYTES_PER_CYCLE = 16
-"""Bytes of global memory per cycle of a compute unit, about."""
-HIDDEN = 512
-"""Work-items per compute unit that hide the latency of local and global memory."""
 
 
 @packer("matmul_rows")
@@ -44,13 +35,11 @@ def local_bytes(params: Params) -> int:
 
 
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
-    most_items = min(MAX_GROUP, device.max_work_group)
-    widest, tallest = (*device.max_work_item_sizes, 1, 1)[:2]
     vectors = (4, 1) if problem["n"] % 4 == 0 else (1,)
     sides = (16, 32, 64, 128)
     for mwg, nwg, kwg, wgm, wgn, vec in combinations(sides, sides, (8, 16, 32), (4, 8, 16), (4, 8, 16, 32), vectors):
         params = {"mwg": mwg, "nwg": nwg, "kwg": kwg, "wgm": wgm, "wgn": wgn, "vec": vec}
-        fits_group = min(MIN_GROUP, most_items) <= wgm * wgn <= most_items and wgn <= widest and wgm <= tallest
+        fits_group = group_fits((wgn, wgm), device)
         fits_tile = nwg % (wgn * vec) == 0 and 4 <= mwg * nwg // (wgm * wgn) <= MAX_SUMS
         fits_problem = mwg < 2 * max(problem["m"], 16) and nwg < 2 * max(problem["n"], 16)
         if fits_group and fits_tile and fits_problem and local_bytes(params) <= device.local_memory:
@@ -63,12 +52,9 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     groups = -(-problem["m"] // mwg) * -(-problem["n"] // nwg) * problem["batches"]
     steps = -(-problem["k"] // kwg) * kwg
     # A load from local memory costs as much as a multiply-add, of a vector as much as one of a number.
-    sums = items * steps * (rows * columns + rows + columns / params["vec"]) / LANES
-    traffic = steps * (mwg + nwg) * 4 / BYTES_PER_CYCLE
-    barriers = steps / kwg * 40
-    resident = min(max(1, device.local_memory // local_bytes(params)), -(-groups // device.compute_units), 8)
-    latency = max(1.0, HIDDEN / (resident * items * min(rows * columns, 16) / 4))
-    return -(-groups // device.compute_units) * (max(sums, traffic) * latency + barriers)
+    operations = items * steps * (rows * columns + rows + columns / params["vec"])
+    work = GroupWork(items, rows * columns, operations, steps * (mwg + nwg) * 4, 2 * steps / kwg, local_bytes(params))
+    return work.cycles(groups, device)
 
 
 MATMUL_LOCAL = register(Space("matmul_local", _candidates, _cost))
