@@ -27,12 +27,15 @@ from mace.ops.tunable import Params
 from mace.plan.options import PlanOptions
 from mace.plan.planner import make_plan
 from mace.plan.source import instance_of, program_text
+from mace.tensor import Array, DType
 from mace.tuning.tasks import TuningTask, argument_bytes
 
 SECONDS_PER_CANDIDATE = 30.0
 """Time limit for one candidate's compilation or run."""
+TOLERANCES = {DType.FLOAT16: 2e-3, DType.BFLOAT16: 2e-2}
 TOLERANCE = 1e-4
-"""Largest error a candidate may have, as a share of the general variant's range (Winograd costs a few digits)."""
+"""Largest error a candidate may have, as a share of the general variant's range (Winograd costs a few digits), for every
+other type; results in 16 bits differ by a rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +133,15 @@ def is_right(task: TuningTask, params: Params, context: Context, options: PlanOp
         planned = make_plan(graph, context.device.traits, tunings, replace(variant, units=1))
         programs = [context.build_from_source(s, planned.plan.build_options) for s in planned.sources]
         results.append(Executor(planned.plan, context, programs, planned.constants).run(feeds))
-    got, wanted = ([np.asarray(r[o], np.float64) for o in graph.outputs] for r in results)
-    return all(
-        np.isfinite(g).all() and float(np.abs(g - w).max()) <= TOLERANCE * max(float(np.ptp(w)), 1e-30)
-        for g, w in zip(got, wanted, strict=True)
-    )
+    return all(_agree(*(np.asarray(r[o]) for r in results)) for o in graph.outputs)
+
+
+def _agree(got: Array, wanted: Array) -> bool:
+    """Whether a result is finite and near enough to the general variant's."""
+    tolerance = TOLERANCES.get(DType.of(got.dtype), TOLERANCE)
+    error = np.abs(got.astype(np.float64) - wanted.astype(np.float64)).max()
+    spread = max(float(np.ptp(wanted.astype(np.float64))), 1e-30)
+    return bool(np.isfinite(got.astype(np.float64)).all() and error <= tolerance * spread)
 
 
 def _one_node(task: TuningTask) -> Graph:
