@@ -49,6 +49,13 @@ stress: $(VENV)/.dev ## Kill saves and start processes at once, long: ROUNDS=50
 fuzz: $(VENV)/.dev ## Fuzz every reader of program files for SECONDS=600
 	$(BIN)/python tests/fuzz/fuzz_program.py $(or $(SECONDS),600)
 
+onnx-suite: $(VENV)/.dev ## Run onnx's own test cases and write their verdicts and the table in the docs (long)
+	$(BIN)/python -m tests.onnx_suite.run --device "Intel(R) OpenCL" --name intel --processes $(JOBS)
+	$(BIN)/python -m tests.onnx_suite.run --device "Portable Computing Language" --name pocl --processes $(JOBS) --table
+
+oclgrind: $(VENV)/.dev ## Run those cases under the simulator, which sees wrong accesses: OCLGRIND_ARGS=--all
+	$(BIN)/python -m tests.onnx_suite.oclgrind --processes $(JOBS) $(OCLGRIND_ARGS)
+
 lint: $(VENV)/.dev ## Format, lint, types, imports between layers: all four, whichever fails
 	@status=0; for check in "ruff format --check --quiet ." "ruff check --quiet ." mypy "lint-imports --no-cache"; do \
 		echo "$$check"; $(BIN)/$$check || status=1; \

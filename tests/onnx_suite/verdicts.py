@@ -26,6 +26,20 @@ def load_verdicts(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def representative(per_operator: int = 1, name: str = "intel") -> list[dict[str, Any]]:
+    """Verdicts of few cases that together hold every operator, ``per_operator`` of each where there are so many.
+
+    Cases of the operator itself come before its expanded function, cases without host steps before those with any.
+    """
+    verdicts = [v for v in load_verdicts(name) if v["passed"]]
+    by_operator: dict[str, list[dict[str, Any]]] = {}
+    for verdict in sorted(verdicts, key=lambda v: (len(v["operators"]), "expanded" in v["name"], len(v["host"]))):
+        for operator in verdict["operators"]:
+            by_operator.setdefault(operator, []).append(verdict)
+    chosen = {v["name"] for own in by_operator.values() for v in own[:per_operator]}
+    return [v for v in verdicts if v["name"] in chosen]
+
+
 def save_verdicts(name: str, verdicts: Sequence[dict[str, Any]], *, whole: bool) -> None:
     """Write the file anew when the run was ``whole``, else put these verdicts in the place of the older ones."""
     if not whole:
