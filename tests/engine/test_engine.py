@@ -17,6 +17,23 @@ import mace
 from mace.errors import InputError, ModelFileError, NoDeviceError, ProgramFileWarning, StorageError, StorageWarning
 from tests.engine.models import expected, small_model
 
+WARM_MODULES = {
+    f"mace.{name}"
+    for package, modules in {
+        "": "version errors tensor device engine execution files model_file opencl plan program",
+        "engine.": "loading engine builds feeds preparation proof settings stage stats",
+        "execution.": "executor",
+        "files.": "atomic folders mapping stamps",
+        "model_file.": "header layout signature",
+        "opencl.": "api buffer catalog context describe device discovery driver_cache drivers host kernel known_faults"
+        " loader numbers objects opening probed traits translate",
+        "plan.": "options plan serialise",
+        "program.": "codec content cursor envelope files library limits opening reasons reuse store table trust usage",
+    }.items()
+    for name in (package + module for module in modules.split())
+}
+"""All that a warm start may import of mace: everything else costs time at every start."""
+
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
 
 
@@ -170,6 +187,12 @@ def test_closed_engines_say_so(model_path: Path) -> None:
         engine.run({"x": X})
 
 
+def numpy_modules() -> set[str]:
+    """What numpy imports by itself."""
+    code = "import sys, numpy; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_warm_start_imports_nothing_heavy(model_path: Path, tmp_path: Path) -> None:
     """With the program file, a fresh process compiles nothing and imports no converter, no crypto, no command line."""
     with mace.load(model_path, device="cpu", storage=tmp_path) as engine:
@@ -186,6 +209,9 @@ def test_warm_start_imports_nothing_heavy(model_path: Path, tmp_path: Path) -> N
     assert from_source == 0
     heavy = {"onnx", "google.protobuf", "cryptography", "zstandard", "typer", "rich", "jinja2", "plotly", "ml_dtypes"}
     assert not heavy & set(modules)
+    unused = {"pyopencl", "platformdirs", "filelock", "tempfile", "subprocess", "shutil", "secrets"}
+    assert not (unused - numpy_modules()) & set(modules)
+    assert {m for m in modules if m.startswith("mace.")} <= WARM_MODULES
 
 
 def test_runs_warn_when_floats_leave_the_device(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class Builder:
             elif isinstance(outcome, Refused):
                 raise outcome.error
             else:
-                narrower = self.device.narrowed(remember=True)
+                narrower = self.device.narrowed(remember=True) if outcome.killed_by_driver else None
                 if narrower is None:
                     raise DeviceError(f"{self.device.label}: {outcome}")
                 self.device = narrower

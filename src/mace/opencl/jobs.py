@@ -160,6 +160,10 @@ class Refused:
     error: DeviceError
 
 
+DRIVER_SIGNALS = frozenset({"SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGTRAP"})
+"""Signals by which a process ends through a fault of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerCrash:
     """The worker died or did not answer in time: whatever it worked on must not reach this process."""
@@ -172,6 +176,14 @@ class WorkerCrash:
     """What it was at, such as ``running kernel conv_1a2b``."""
     stderr: str
     """The end of what the driver printed."""
+
+    @property
+    def killed_by_driver(self) -> bool:
+        """Whether the driver itself ended the process, as its compiler does over vectors that it cannot handle.
+
+        A worker that was too slow, or that the system killed for memory, says nothing about the driver.
+        """
+        return not self.timed_out and self.signal in DRIVER_SIGNALS
 
     def __str__(self) -> str:
         how = "did not answer in time" if self.timed_out else f"ended by {self.signal or f'exit code {self.exit_code}'}"
