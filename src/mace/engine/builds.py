@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mace.plan.plan import Plan
     from mace.plan.planner import Planned
     from mace.program.library import ProgramLibrary
+    from mace.tensor import Array
 
 
 class Builder:
@@ -49,13 +50,18 @@ class Builder:
         self._built: dict[str, Program] = {}
         """Programs that were built ahead of :meth:`_load`."""
         self._prover = Prover(opening.device)
+        self._sources: dict[str, str] = {}
+        """Source of each unit that was planned here."""
 
-    def load_all(self, plan: Plan) -> list[Program] | None:
-        """Every unit of the plan from the library, or None when one is missing, refused or not to be trusted to run."""
+    def load_all(self, plan: Plan, constants: memoryview | Array) -> list[Program] | None:
+        """Every unit of the plan from the library, or None when one is missing, refused or not to be trusted to run.
+
+        ``constants`` are the plan's; a binary that must prove itself does so on them.
+        """
         self._load_side_by_side(plan)
         programs = []
         for number, unit in enumerate(plan.units):
-            program = self._load(unit, number, plan)
+            program = self._load(unit, number, plan, constants)
             if program is None:
                 return None
             programs.append(program)
@@ -68,12 +74,16 @@ class Builder:
         ``BuildError`` or another ``DeviceError`` when a unit cannot be compiled at all.
         """
         plan = planned.plan
-        missing = [n for n, unit in enumerate(plan.units) if self._load(unit, n, plan) is None]
+        self._sources |= zip(plan.units, planned.sources, strict=True)
+        missing = [n for n, unit in enumerate(plan.units) if self._load(unit, n, plan, planned.constants) is None]
         if missing:
             from mace.engine.trials import trials_of
             from mace.opencl.jobs import CompileJob
 
-            jobs = [CompileJob(planned.sources[n], plan.build_options, trials_of(plan, n)) for n in missing]
+            jobs = []
+            for number in missing:
+                unit = trials_of(plan, number, planned.constants)
+                jobs.append(CompileJob(planned.sources[number], plan.build_options, unit.trials, unit.constants))
             outcomes = self._compile(jobs)
             if outcomes is None:
                 return None
@@ -157,13 +167,15 @@ class Builder:
         for thread in threads:
             thread.join()
 
-    def _load(self, unit: str, number: int, plan: Plan) -> Program | None:
+    def _load(self, unit: str, number: int, plan: Plan, constants: memoryview | Array) -> Program | None:
         if unit in self._loaded:
             return self._loaded[unit]
         while (found := self._next(unit)) is not None:
             entry, where = found
+            if self._settings.proof == "source" and unit not in self._sources and not self._has_proved(entry):
+                return None  # its source comes with planning, and then it is looked at again
             try:
-                if not self._is_proved(entry, plan, number):
+                if not self._is_proved(entry, plan, number, constants):
                     continue
                 built = self._built.pop(unit, None)
                 program = built or self._opening.context().build_from_binary(entry.payload, plan.build_options)
@@ -185,13 +197,19 @@ class Builder:
     def _has_proved(self, entry: Entry) -> bool:
         return not self._settings.isolate or self._prover.has_proved(entry.payload)
 
-    def _is_proved(self, entry: Entry, plan: Plan, number: int) -> bool:
+    def _is_proved(self, entry: Entry, plan: Plan, number: int, constants: memoryview | Array) -> bool:
         """Whether the binary has proved itself on this device and driver; one that has not is tried in a worker now."""
         if self._has_proved(entry):
             return True
         from mace.engine.trials import trials_of
+        from mace.opencl.jobs import CompileJob
 
-        failure = self._prover.try_entry(entry, plan.build_options, trials_of(plan, number))
+        unit, wanted = trials_of(plan, number, constants), None
+        if self._settings.proof == "source":
+            job = CompileJob(self._sources[entry.key], plan.build_options, unit.trials, unit.constants)
+            done = self._compile([job])
+            wanted = done[0].outputs if done else {}
+        failure = self._prover.try_entry(entry, plan.build_options, unit, wanted)
         if failure is not None:
             self._library.reject(entry, failure.reason, failure.detail, lasting=failure.lasting)
         return failure is None

@@ -32,6 +32,7 @@ def load(
     context: Context | None = None,
     options: PlanOptions | None = None,
     isolate: bool = True,
+    proof: Literal["note", "source"] = "note",
     threads: int | None = None,
     priority: Priority = "normal",
     queue_window: int = 0,
@@ -43,7 +44,8 @@ def load(
     ``device``: ``auto``, ``gpu``, ``cpu``, part of a platform's or device's name, or an index as ``mace devices`` prints it.
     ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
     folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``context``: share one that
-    another engine uses. ``threads`` limits the processor's cores (or the device's compute units) that are used.
+    another engine uses. ``proof``: what a binary that was never loaded here must compute, as noted in its file or as its
+    ``source`` does, which is compiled for that. ``threads`` limits the processor's cores (or the device's compute units) that are used.
     ``priority``, ``queue_window`` and ``limit_kernel_time`` are for devices that others use too, see
     :class:`~mace.engine.settings.EngineSettings`. ``progress`` is told of each step and how far along it is, 0 to 1.
     """
@@ -65,6 +67,7 @@ def load(
         trust=trust,
         secret=secret,
         isolate=isolate,
+        proof=proof,
         threads=threads,
         priority=priority,
         queue_window=queue_window,

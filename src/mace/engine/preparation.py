@@ -95,7 +95,7 @@ class Preparation:
         if found is None:
             return None
         with self._timed("load"):
-            programs = self._builder.load_all(found.plan)
+            programs = self._builder.load_all(found.plan, found.constants)
         if programs is None:
             return None
         self.stats.plans_loaded += 1

@@ -10,15 +10,15 @@ file made with evil intent, whose note would have been made with it: trust is (`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mace.files.stamps import StampBook
 from mace.program.reasons import Reason
 
 if TYPE_CHECKING:
+    from mace.engine.trials import UnitTrials
     from mace.opencl.device import Device
-    from mace.opencl.jobs import Trial
     from mace.program.content import Bytes, Entry
 
 PROVED = "proved"
@@ -65,7 +65,7 @@ class Prover:
         return self._stamps.get(PROVED, self._key(binary)) is not None
 
     def try_entry(
-        self, entry: Entry, options: str, trials: Sequence[Trial], wanted: Mapping[str, str] | None = None
+        self, entry: Entry, options: str, unit: UnitTrials, wanted: Mapping[str, str] | None = None
     ) -> Failure | None:
         """Run the trials on the entry's binary in a worker of its own; None when all went as noted, and then stamp it.
 
@@ -75,16 +75,16 @@ class Prover:
         from mace.opencl.pool import compile_all
 
         wanted = noted_outputs(entry) if wanted is None else wanted
-        missing = [t.kernel for t in trials if t.digest not in wanted]
+        missing = [t.kernel for t in unit.trials if t.digest not in wanted]
         if missing:
             return Failure(Reason.UNPROVED, f"no note of what {missing[0]} computes", lasting=False)
-        job = ProofJob(bytes(entry.payload), options, tuple(trials))
+        job = ProofJob(bytes(entry.payload), options, unit.trials, unit.constants)
         (outcome,) = compile_all(self._device, [job], seconds=PROOF_SECONDS)
         if isinstance(outcome, Refused):
             return Failure(Reason.REFUSED, str(outcome.error))
         if not isinstance(outcome, Done):
             return Failure(Reason.CRASHED, str(outcome))
-        wrong = [t.kernel for t in trials if outcome.outputs.get(t.digest) != wanted[t.digest]]
+        wrong = [t.kernel for t in unit.trials if outcome.outputs.get(t.digest) != wanted[t.digest]]
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             return Failure(Reason.WRONG_RESULTS, f"{wrong[0]}{more} did not compute what was noted")

@@ -36,11 +36,14 @@ def reload_saved(
     content = open_trusted(saved.path, trust, secret=secret).file.content
     jobs: dict[str, tuple[Entry, ProofJob]] = {}
     for plan in plans:
+        weights = content.get(EntryKind.WEIGHTS, plan.constants_key)
+        constants = memoryview(weights.payload if weights else b"")
         for number, unit in enumerate(plan.units):
             entry = content.get(EntryKind.PROGRAM, unit, device.identity)
-            if entry is None:
-                raise _removed(saved, f"program {unit[:12]} is missing from it")
-            jobs[unit] = entry, ProofJob(bytes(entry.payload), plan.build_options, trials_of(plan, number))
+            if entry is None or len(constants) < plan.constants_bytes:
+                raise _removed(saved, f"program {unit[:12]} or its constants are missing from it")
+            made = trials_of(plan, number, constants)
+            jobs[unit] = entry, ProofJob(bytes(entry.payload), plan.build_options, made.trials, made.constants)
     reload_seconds = run_seconds = 0.0
     with WorkerPool(device, 1) as pool:
         outcomes = pool.run_all([job for _, job in jobs.values()], seconds=PROOF_SECONDS)
@@ -48,7 +51,7 @@ def reload_saved(
         if not isinstance(outcome, Done):
             raise _removed(saved, str(outcome.error if isinstance(outcome, Refused) else outcome))
         noted = noted_outputs(entry)
-        wrong = [t.kernel for t in job.trials if noted.get(t.digest, "") not in ("", outcome.outputs.get(t.digest))]
+        wrong = [t.kernel for t in job.trials if noted.get(t.digest) != outcome.outputs.get(t.digest)]
         if wrong:
             raise _removed(saved, f"{wrong[0]} does not compute what it did when it was compiled")
         reload_seconds += outcome.build_seconds + outcome.create_seconds

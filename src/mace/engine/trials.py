@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from dataclasses import dataclass
 
 from mace.opencl.filling import Filling
-from mace.opencl.jobs import BufferArgument, LocalArgument, ScalarArgument, Trial, TrialArgument
-from mace.plan.plan import LaunchArg, LocalArg, Plan, Region, ScalarArg
+from mace.opencl.jobs import BufferArgument, ConstantArgument, LocalArgument, ScalarArgument, Trial, TrialArgument
+from mace.plan.plan import LaunchArg, LocalArg, Plan, Region
+from mace.tensor import Array
 
 READ_POSITIONS = frozenset(
     {"gather_axis", "gather_elements", "gather_nd", "one_hot", "reverse_sequence", "scatter_elements", "scatter_nd"}
@@ -15,8 +17,21 @@ READ_POSITIONS = frozenset(
 """Templates some of whose inputs say where to read or write."""
 
 
-def trials_of(plan: Plan, unit: int) -> tuple[Trial, ...]:
-    """One trial run per kernel of a unit, with the sizes of its first launch."""
+@dataclass(frozen=True, slots=True)
+class UnitTrials:
+    """The trials of one program unit, and the constants that they are made with.
+
+    Constants are the model's own: packed ones may hold a number twice, for work-items that write the same result, and
+    with other numbers such a kernel's result would depend on which of them comes last.
+    """
+
+    trials: tuple[Trial, ...]
+    constants: bytes
+
+
+def trials_of(plan: Plan, unit: int, constants: memoryview | Array) -> UnitTrials:
+    """One trial run per kernel of a unit, with the sizes and constants of its first launch."""
+    blob, brought = (constants if isinstance(constants, memoryview) else constants.data).cast("B"), _Brought()
     seen: set[int] = set()
     trials = []
     for launch in plan.launches:
@@ -24,17 +39,33 @@ def trials_of(plan: Plan, unit: int) -> tuple[Trial, ...]:
         if kernel.unit == unit and launch.kernel not in seen:
             seen.add(launch.kernel)
             filling = Filling.POSITIONS if kernel.template in READ_POSITIONS else Filling.NUMBERS
-            arguments = tuple(_arguments(launch.args))
+            arguments = tuple(_argument(arg, blob, brought) for arg in launch.args)
             trials.append(Trial(kernel.name, arguments, launch.global_size, launch.local_size, filling))
-    return tuple(trials)
+    return UnitTrials(tuple(trials), b"".join(brought.pieces))
 
 
-def _arguments(args: Iterable[LaunchArg]) -> Iterable[TrialArgument]:
-    for arg in args:
-        match arg:
-            case Region():
-                yield BufferArgument(arg.nbytes)
-            case LocalArg(nbytes):
-                yield LocalArgument(nbytes)
-            case ScalarArg(value, dtype):
-                yield ScalarArgument(value, dtype)
+class _Brought:
+    """Pieces of constants, each once."""
+
+    def __init__(self) -> None:
+        self.pieces: list[memoryview] = []
+        self._known: dict[tuple[int, int], ConstantArgument] = {}
+        self._size = 0
+
+    def argument(self, blob: memoryview, offset: int, nbytes: int) -> ConstantArgument:
+        if (offset, nbytes) not in self._known:
+            piece = blob[offset : offset + nbytes]
+            self._known[offset, nbytes] = ConstantArgument(
+                nbytes, self._size, hashlib.sha256(piece).hexdigest()[:32]
+            )
+            self.pieces.append(piece)
+            self._size += nbytes
+        return self._known[offset, nbytes]
+
+
+def _argument(arg: LaunchArg, blob: memoryview, brought: _Brought) -> TrialArgument:
+    if isinstance(arg, Region):
+        if arg.pool == "constants":
+            return brought.argument(blob, arg.offset, arg.nbytes)
+        return BufferArgument(arg.nbytes)
+    return LocalArgument(arg.nbytes) if isinstance(arg, LocalArg) else ScalarArgument(arg.value, arg.dtype)

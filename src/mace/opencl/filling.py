@@ -1,7 +1,7 @@
 """What trial runs compute on: memory filled with the same numbers every time, so that results can be compared.
 
 Whatever element type a kernel takes the bytes for, they are finite and vary in size and sign: as float32, 2**-7 to 2**5
-of either sign; the halves of each word as float16, 0.5 to 3; two words as float64, 2**-30 to 2**2. As integers they are
+of either sign; the halves of each word as float16, 0.5 to 3; two words as float64, 2**-63 to 2**33. As integers they are
 large; kernels that read positions get a filling of their own.
 """
 

@@ -35,7 +35,16 @@ class ScalarArgument:
     dtype: DType
 
 
-TrialArgument: TypeAlias = BufferArgument | LocalArgument | ScalarArgument
+@dataclass(frozen=True, slots=True)
+class ConstantArgument:
+    """Device memory that holds constants: ``nbytes`` from ``start`` of what the job brings, and a digest of them."""
+
+    nbytes: int
+    start: int
+    digest: str
+
+
+TrialArgument: TypeAlias = BufferArgument | LocalArgument | ScalarArgument | ConstantArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +59,10 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """What names this very run: 32 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:32]
+        """What names this very run, constants included wherever they lie: 32 hexadecimal digits."""
+        data = self.to_json()
+        data["arguments"] = [a[:1] + a[2:] if a[0] == "constant" else a for a in data["arguments"]]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
 
     def to_json(self) -> dict[str, Any]:
         arguments: list[list[Any]] = []
@@ -63,6 +74,8 @@ class Trial:
                     arguments.append(["local", nbytes])
                 case ScalarArgument(value, dtype):
                     arguments.append(["scalar", value, dtype.value])
+                case ConstantArgument(nbytes, start, digest):
+                    arguments.append(["constant", start, nbytes, digest])
         return {
             "kernel": self.kernel,
             "arguments": arguments,
@@ -75,10 +88,13 @@ class Trial:
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
         arguments: list[TrialArgument] = []
         for kind, value, *rest in data["arguments"]:
-            if kind == "scalar":
-                arguments.append(ScalarArgument(value, DType(rest[0])))
-            else:
-                arguments.append(BufferArgument(value) if kind == "buffer" else LocalArgument(value))
+            match kind:
+                case "scalar":
+                    arguments.append(ScalarArgument(value, DType(rest[0])))
+                case "constant":
+                    arguments.append(ConstantArgument(rest[0], value, rest[1]))
+                case _:
+                    arguments.append(BufferArgument(value) if kind == "buffer" else LocalArgument(value))
         local = None if data["local"] is None else tuple(data["local"])
         filling = Filling(data["filling"])
         return cls(data["kernel"], tuple(arguments), tuple(data["global"]), local, filling)
@@ -91,13 +107,20 @@ class CompileJob:
     source: str
     options: str = ""
     trials: tuple[Trial, ...] = ()
+    constants: bytes = b""
+    """What the trials' constant arguments are taken from."""
 
     @property
     def payload(self) -> bytes:
-        return self.source.encode()
+        return self.constants + self.source.encode()
 
     def to_json(self) -> dict[str, Any]:
-        return {"action": "compile", "options": self.options, "trials": [t.to_json() for t in self.trials]}
+        return {
+            "action": "compile",
+            "options": self.options,
+            "trials": [t.to_json() for t in self.trials],
+            "constants": len(self.constants),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +130,20 @@ class ProofJob:
     binary: bytes
     options: str = ""
     trials: tuple[Trial, ...] = ()
+    constants: bytes = b""
+    """What the trials' constant arguments are taken from."""
 
     @property
     def payload(self) -> bytes:
-        return self.binary
+        return self.constants + self.binary
 
     def to_json(self) -> dict[str, Any]:
-        return {"action": "prove", "options": self.options, "trials": [t.to_json() for t in self.trials]}
+        return {
+            "action": "prove",
+            "options": self.options,
+            "trials": [t.to_json() for t in self.trials],
+            "constants": len(self.constants),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 def _job(header: Mapping[str, Any], payload: bytes) -> Job:
     trials = trials_from_json(header["trials"])
-    if header["action"] == "compile":
-        return CompileJob(payload.decode(), header["options"], trials)
     if header["action"] == "time":
         return TimingJob(payload, header["options"], trials, float(header["budget"]))
-    return ProofJob(payload, header["options"], trials)
+    constants, body = payload[: header["constants"]], payload[header["constants"] :]
+    if header["action"] == "compile":
+        return CompileJob(body.decode(), header["options"], trials, constants)
+    return ProofJob(body, header["options"], trials, constants)
 
 
 def _device(hello: Mapping[str, Any]) -> Device:

@@ -12,8 +12,9 @@ import numpy as np
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
 from mace.opencl.filling import filled
-from mace.opencl.jobs import BufferArgument, CompileJob, Done, Job, LocalArgument, TimingJob, Trial
+from mace.opencl.jobs import BufferArgument, CompileJob, ConstantArgument, Done, Job, LocalArgument, TimingJob, Trial
 from mace.opencl.kernel import Argument, Launch, LocalMemory, Program
+from mace.tensor import Array
 
 
 class Workshop:
@@ -44,7 +45,7 @@ class Workshop:
         outputs = {}
         for trial in job.trials:
             self._stage(f"running kernel {trial.kernel}")
-            outputs[trial.digest] = self._run(program, trial)
+            outputs[trial.digest] = self._run(program, trial, memoryview(job.constants))
         ran = time.perf_counter()
         binary = b""
         if compiling:
@@ -52,14 +53,16 @@ class Workshop:
             binary = program.binary()
         return Done(binary, program.log, built - began, created - built, ran - created, outputs)
 
-    def _run(self, program: Program, trial: Trial) -> str:
+    def _run(self, program: Program, trial: Trial, constants: memoryview) -> str:
         """Run a trial once; a digest of the memory that it changed."""
         launch = self._launch(program, trial, 0)
-        before = {
-            index: filled(trial.filling, argument.nbytes, index)
-            for index, argument in enumerate(trial.arguments)
-            if isinstance(argument, BufferArgument)
-        }
+        before: dict[int, Array] = {}
+        for index, argument in enumerate(trial.arguments):
+            match argument:
+                case BufferArgument(nbytes):
+                    before[index] = filled(trial.filling, nbytes, index)
+                case ConstantArgument(nbytes, start):
+                    before[index] = np.frombuffer(constants[start : start + nbytes], np.uint8)
         for index, content in before.items():
             self.context.write(self._memory[index], content)
         self.context.run([launch])
@@ -68,7 +71,7 @@ class Workshop:
         for index, content in before.items():
             after = np.empty_like(content)
             self.context.read(self._memory[index], after)
-            if not np.array_equal(before[index], after):
+            if not np.array_equal(content, after):
                 digest.update(index.to_bytes(4, "little"))
                 digest.update(after.data)
         return digest.hexdigest()[:32]
@@ -97,7 +100,7 @@ class Workshop:
         arguments: list[Argument] = []
         for index, argument in enumerate(trial.arguments):
             match argument:
-                case BufferArgument(nbytes):
+                case BufferArgument(nbytes) | ConstantArgument(nbytes):
                     arguments.append(self._buffer(first + index, nbytes))
                 case LocalArgument(nbytes):
                     arguments.append(LocalMemory(nbytes))
