@@ -1,4 +1,4 @@
-"""OpenCL: finding devices, building programs, memory and launches. The only package that imports pyopencl."""
+"""OpenCL: finding devices, building programs, memory and launches. The only package that calls a driver."""
 
 from __future__ import annotations
 
