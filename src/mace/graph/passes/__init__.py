@@ -6,6 +6,7 @@ capture in place, and may run again on their own result.
 
 from __future__ import annotations
 
+from mace.graph.passes.expand_einsum import expand_einsum
 from mace.graph.passes.fold_affine import fold_affine
 from mace.graph.passes.fold_constants import fold_constants, infer_types
 from mace.graph.passes.fold_pads import fold_pads
@@ -32,6 +33,7 @@ def standard_passes(semantics: Semantics) -> tuple[tuple[str, Pass], ...]:
         ("fold_constants", fold),
         ("inline_branches", inline_branches),
         ("hoist_constants", hoist_constants),
+        ("expand_einsum", expand_einsum),
         ("remove_noops", remove_noops),
         ("share_common", share_common),
         ("merge_transposes", merge_transposes),
