@@ -37,11 +37,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_costs_next_to_nothing() -> None:
     """``import mace`` loads neither numpy nor pyopencl nor any package of its own."""
     loaded = _modules_after("import mace")
-    assert not loaded & ({"numpy", "pyopencl", "mace.engine", "mace.convert"} | HEAVY)
+    assert not loaded & ({"numpy", "pyopencl", "mace.engine", "mace.conversion"} | HEAVY)
 
 
 def test_a_warm_start_imports_nothing_heavy(tmp_path: Path, device_spec: str) -> None:
-    """A fresh process that has the program file compiles nothing, and needs numpy and pyopencl alone."""
+    """A fresh process that has the program file compiles nothing, and needs numpy alone."""
     import numpy as np
 
     model, program = tmp_path / "digits.mace", tmp_path / "digits.bin"

@@ -71,9 +71,7 @@ def run(model: Path, data: bytes, proof: Literal["note", "source"] = "note") -> 
     """Whether the result is right, the reasons, and how many programs were compiled for use."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with mace.load(
-            model, device=INTEL, compiled_program=data, storage=False, trust="any", proof=proof
-        ) as engine:
+        with mace.load(model, device=INTEL, compiled_program=data, storage=False, trust="any", proof=proof) as engine:
             result = engine.run({"x": X})["y"]
     right = np.allclose(result, expected(small_model(), X), rtol=2e-5, atol=1e-5)
     return right, {look["reason"] for look in engine.stats.looks}, engine.stats.programs_from_source

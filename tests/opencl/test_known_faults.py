@@ -23,7 +23,9 @@ def test_wide_vectors_are_kept_from_pocl_30(make_info: MakeInfo) -> None:
     old = make_info(platform_version=POCL_30, native_vector_float=16)
     new = make_info(platform_version=POCL_31, native_vector_float=16)
     driver = Driver("/nowhere/libpocl.so", "test")
-    found = devices_of([Probed(driver, "ok", platforms=((old, new),)), Probed(driver, "ok", platforms=((old,),), vector_limit=4)])
+    found = devices_of(
+        [Probed(driver, "ok", platforms=((old, new),)), Probed(driver, "ok", platforms=((old,),), vector_limit=4)]
+    )
     assert [d.traits.vector_width for d in found] == [8, 16, 4]
 
 

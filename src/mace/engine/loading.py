@@ -45,7 +45,7 @@ def load(
     ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
     folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``context``: share one that
     another engine uses. ``proof``: what a binary that was never loaded here must compute, as noted in its file or as its
-    ``source`` does, which is compiled for that. ``threads`` limits the processor's cores (or the device's compute units) that are used.
+    ``source`` does, which is compiled for that. ``threads`` limits the cores (or compute units) that are used.
     ``priority``, ``queue_window`` and ``limit_kernel_time`` are for devices that others use too, see
     :class:`~mace.engine.settings.EngineSettings`. ``progress`` is told of each step and how far along it is, 0 to 1.
     """

@@ -55,9 +55,7 @@ class _Brought:
     def argument(self, blob: memoryview, offset: int, nbytes: int) -> ConstantArgument:
         if (offset, nbytes) not in self._known:
             piece = blob[offset : offset + nbytes]
-            self._known[offset, nbytes] = ConstantArgument(
-                nbytes, self._size, hashlib.sha256(piece).hexdigest()[:32]
-            )
+            self._known[offset, nbytes] = ConstantArgument(nbytes, self._size, hashlib.sha256(piece).hexdigest()[:32])
             self.pieces.append(piece)
             self._size += nbytes
         return self._known[offset, nbytes]

@@ -99,7 +99,6 @@ def _inspect(
             return ProgramReport(path, layout, len(view), digest, False, True, False, signature, own, (), (), words)
     file = decode_program(view, secret=secret, limits=limits)
     if names and layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):
-
         from mace.program.upstream_content import from_upstream
 
         file = file._replace(content=from_upstream(view, names=names, limits=limits))

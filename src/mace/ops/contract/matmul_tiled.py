@@ -76,7 +76,9 @@ def matmul_tiled(
     strides = bias_strides(ctx.dims(bias)) if bias else {}
     if not strides.get("BIAS_M"):
         product = product.folded()
-    return tiled_product(node, ctx, product, Factors(node.main_inputs[0], node.main_inputs[1], bias, alpha, beta, strides))
+    return tiled_product(
+        node, ctx, product, Factors(node.main_inputs[0], node.main_inputs[1], bias, alpha, beta, strides)
+    )
 
 
 def tiled_product(node: Node, ctx: LowerContext, product: Product, factors: Factors) -> list[KernelCall] | None:
