@@ -24,6 +24,7 @@ from mace.graph.passes.remove_noops import remove_noops
 from mace.graph.passes.runner import run_passes
 from mace.graph.passes.semantics import Pass, Semantics
 from mace.graph.passes.share_common import share_common
+from mace.graph.passes.unroll_loops import unroll_loops
 
 
 def standard_passes(semantics: Semantics) -> tuple[tuple[str, Pass], ...]:
@@ -33,12 +34,14 @@ def standard_passes(semantics: Semantics) -> tuple[tuple[str, Pass], ...]:
         ("fold_constants", fold),
         ("inline_branches", inline_branches),
         ("hoist_constants", hoist_constants),
+        ("unroll_loops", unroll_loops),
         ("expand_einsum", expand_einsum),
         ("remove_noops", remove_noops),
         ("share_common", share_common),
         ("merge_transposes", merge_transposes),
         ("merge_reshapes", merge_reshapes),
         ("fold_constants_again", fold),
+        ("inline_branches_again", inline_branches),
         ("recognise_norm", recognise_norm),
         ("recognise_gelu", recognise_gelu),
         ("recognise_softmax", recognise_softmax),
