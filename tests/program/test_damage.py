@@ -15,7 +15,9 @@ from mace.program.codec import decode_program, encode_program
 from mace.program.content import Entry, EntryKind, KernelRecord, ProgramContent
 from mace.program.conversion import encode_as
 from mace.program.encrypt import Secret
+from mace.program.opening import open_trusted
 from mace.program.table import encode_table
+from mace.program.trust import Trust
 
 FLIPS = 10_000
 KEY = Secret.raw(bytes(32))
@@ -58,16 +60,20 @@ def test_ten_thousand_flips_are_found(content: ProgramContent, name: str) -> Non
             decode_program(bytes(changed), secret=secret)
 
 
-def test_flips_in_an_old_upstream_file_are_parsed_safely(content: ProgramContent) -> None:
-    """The one layout without a checksum gives content or an error of ours, never anything else."""
+@pytest.mark.parametrize("flips", [2_000, pytest.param(FLIPS, marks=pytest.mark.slow)])
+def test_flips_in_an_old_upstream_file_are_parsed_safely(content: ProgramContent, trust: Trust, flips: int) -> None:
+    """The one layout without a checksum gives content or an error of ours, and never reaches a driver by itself."""
     data = encode_as(content, "upstream-old")
     rng = random.Random(7)
-    for _ in range(2_000):
+    for number in range(flips):
         changed = bytearray(data)
         bit = rng.randrange(len(data) * 8)
         changed[bit // 8] ^= 1 << bit % 8
         with contextlib.suppress(ProgramFileError):
             decode_program(bytes(changed))
+        if number % 100 == 0:
+            with pytest.raises(ProgramFileError):
+                open_trusted(bytes(changed), trust)
 
 
 @pytest.mark.parametrize("name", ["envelope", "compressed", "encrypted", "table", "upstream"])
