@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import mace
+from mace.plan.options import PlanOptions, Storage
 from mace.tensor import Array
 from tests.networks.helpers import onnxruntime_results
 
@@ -59,3 +60,20 @@ def test_same_faces(shared_data: Path, device_spec: str, tmp_path: Path) -> None
             assert len(wanted) > 0
             assert found.shape == wanted.shape, photograph.name
             assert found == pytest.approx(wanted, abs=0.5), photograph.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["fp16", "bf16"])
+def test_same_faces_stored_in_16_bits(shared_data: Path, device_spec: str, tmp_path: Path, storage: Storage) -> None:
+    """As many faces, each overlapping by more than four fifths; rounded scores may choose another of its boxes."""
+    folder = shared_data / "ultraface"
+    model = folder / "version-RFB-320.onnx"
+    mace.convert(model, tmp_path / "faces.mace")
+    options = PlanOptions(storage=storage)
+    with mace.load(tmp_path / "faces.mace", device=device_spec, options=options) as engine:
+        for photograph in sorted(folder.glob("*.jpg")):
+            image, size = preprocess(photograph)
+            wanted = faces(onnxruntime_results(model, {"input": image}), size)
+            found = faces(engine.run({"input": image}), size)
+            assert found.shape == wanted.shape, photograph.name
+            assert min(overlap(box, found).max() for box in wanted) > 0.8, photograph.name
