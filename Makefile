@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 # Runs the default suite on this many processes.
 JOBS ?= 2
 
-.PHONY: help demo demo-report test test-slow stress fuzz lint format docs bench wheel clean
+.PHONY: help demo demo-report test test-slow stress fuzz matrix lint format docs bench wheel clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ stress: $(VENV)/.dev ## Kill saves and start processes at once, long: ROUNDS=50
 
 fuzz: $(VENV)/.dev ## Fuzz every reader of program files for SECONDS=600
 	$(BIN)/python tests/fuzz/fuzz_program.py $(or $(SECONDS),600)
+
+matrix: $(VENV)/.dev ## Offer damaged and foreign programs to every OpenCL implementation, and write docs/backends.md (long)
+	$(BIN)/python -m tests.matrix $(MATRIX_ARGS)
 
 onnx-suite: $(VENV)/.dev ## Run onnx's own test cases and write their verdicts and the table in the docs (long)
 	$(BIN)/python -m tests.onnx_suite.run --device "Intel(R) OpenCL" --name intel --processes $(JOBS)

@@ -22,7 +22,7 @@ from mace.opencl.pool import compile_all
 from mace.plan.plan import Plan
 from mace.plan.source import template_text
 from mace.program.codec import encode_program
-from mace.program.content import Entry, EntryKind, ProgramContent
+from mace.program.content import Entry, EntryKind, ProgramContent, merge
 from mace.program.files import read_program
 from mace.program.reasons import Reason
 from tests.engine.models import expected, small_model
@@ -183,3 +183,27 @@ def test_a_stamp_is_for_one_device(compiled: tuple[bytes, Plan, str], tmp_path: 
     assert prover.has_proved(b"code")
     assert not prover.has_proved(b"other code")
     assert StampBook().folder == tmp_path / "state" / "stamps"
+
+
+@pytest.mark.usefixtures("state")
+def test_models_that_share_a_program_are_both_noted(model_path: Path, compiled: tuple[bytes, Plan, str], tmp_path: Path) -> None:
+    """Two models of one architecture, merged into one file: each proves the shared program on its own constants."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = small_model()
+    weights = model.graph.initializer[0]
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * 2, weights.name))
+    onnx.save(model, tmp_path / "other.onnx")
+    mace.convert(tmp_path / "other.onnx", tmp_path / "other.mace")
+    with mace.load(tmp_path / "other.mace", device=INTEL, storage=False) as engine:
+        engine.run({"x": X})
+        other = read_program(engine.compiled_program()).content
+    both = merge(read_program(compiled[0]).content, other)
+    shared = {e.id for e in read_program(compiled[0]).content.entries} & {e.id for e in other.entries}
+    assert shared
+    data = encode_program(both).to_bytes()
+    right, reasons, from_source = run(model_path, data)
+    assert right
+    assert Reason.UNPROVED not in reasons
+    assert from_source == 0

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mace.files.stamps import StampBook
+from mace.program.content import OUTPUTS
 from mace.program.reasons import Reason
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 PROVED = "proved"
 """Kind of the stamps that binaries earn by computing the right numbers in a worker."""
-OUTPUTS = "outputs"
-"""Name of the note in an entry's descriptive data: trial's digest → digest of what it wrote."""
 PROOF_SECONDS = 120.0
 """How long all trials of one binary may take. A good binary needs a run's time and a process's start; a simulator,
 a thousand times that."""

@@ -51,7 +51,7 @@ def reload_saved(
         if not isinstance(outcome, Done):
             raise _removed(saved, str(outcome.error if isinstance(outcome, Refused) else outcome))
         noted = noted_outputs(entry)
-        wrong = [t.kernel for t in job.trials if noted.get(t.digest) != outcome.outputs.get(t.digest)]
+        wrong = [t.kernel for t in job.trials if noted.get(t.digest, "") not in ("", outcome.outputs.get(t.digest))]
         if wrong:
             raise _removed(saved, f"{wrong[0]} does not compute what it did when it was compiled")
         reload_seconds += outcome.build_seconds + outcome.create_seconds

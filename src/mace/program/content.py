@@ -10,12 +10,17 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from mace.device import DeviceIdentity
 from mace.errors import IntegrityError
+
+OUTPUTS = "outputs"
+"""Name, in a program's descriptive data, of what its kernels compute: digest of a trial run → digest of what it wrote."""
+NOTES_MAX = 4_096
+"""Such notes that one program may gather from several models."""
 
 Bytes: TypeAlias = bytes | memoryview
 EntryId: TypeAlias = tuple[str, str, str]
@@ -148,8 +153,21 @@ class ProgramContent:
 
 
 def merge(base: ProgramContent, newer: ProgramContent) -> ProgramContent:
-    """Both contents in one; where both have an entry of the same kind, key and device, the newer one's is kept."""
-    return ProgramContent(tuple((base.index() | newer.index()).values()))
+    """Both contents in one; where both have an entry of the same kind, key and device, the newer one's is kept.
+
+    What a program was noted to compute is kept of both: two models may share it, and try it on their own constants.
+    """
+    entries = base.index()
+    for identity, entry in newer.index().items():
+        entries[identity] = _with_notes(entry, entries.get(identity))
+    return ProgramContent(tuple(entries.values()))
+
+
+def _with_notes(entry: Entry, older: Entry | None) -> Entry:
+    ours, theirs = entry.meta.get(OUTPUTS), older.meta.get(OUTPUTS) if older else None
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)) or len(ours) + len(theirs) > NOTES_MAX:
+        return entry
+    return replace(entry, meta={**entry.meta, OUTPUTS: {**theirs, **ours}})
 
 
 def canonical_json(data: object) -> bytes:
