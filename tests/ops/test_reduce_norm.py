@@ -72,8 +72,9 @@ def test_layer_normalization(device: str, kind: str) -> None:
 def test_group_and_instance_normalization(shape: tuple[int, ...], device: str, kind: str) -> None:
     """Groups of channels, down to one channel each."""
     x, scale, bias = normal(*shape), normal(shape[1]), normal(shape[1])
-    check("GroupNormalization", [x, scale, bias], {"num_groups": 2}, device=device, kind=kind, **LOOSE)
-    check("InstanceNormalization", [x, scale, bias], device=device, kind=kind, **LOOSE)
+    close = {"rtol": 2e-4, "atol": 2e-4}  # two nearly equal values make a group whose deviation is mostly rounding
+    check("GroupNormalization", [x, scale, bias], {"num_groups": 2}, device=device, kind=kind, **close)
+    check("InstanceNormalization", [x, scale, bias], device=device, kind=kind, **close)
 
 
 @pytest.mark.parametrize("device", DEVICES)
