@@ -40,11 +40,11 @@ def measure(mebibytes: int, rounds: int) -> dict[str, Any]:
         path = save_own(Path(name, "file"), ProgramContent((program, weights)), trust).path
         for _ in range(rounds):
             path.touch()  # so that the stamp no longer holds
-            for kind in times:
+            for kind, pairs in times.items():
                 time.sleep(0.03)  # a stamp is only taken of a file that has been left alone for a moment
                 wall, processor = time.perf_counter(), time.process_time()
                 found = open_trusted(path, trust)
-                times[kind].append((time.perf_counter() - wall, time.process_time() - processor))
+                pairs.append((time.perf_counter() - wall, time.process_time() - processor))
                 assert found.verified_before == (kind == "warm")
     return {kind: _summary(pairs) for kind, pairs in times.items()}
 

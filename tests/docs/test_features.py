@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_yes_names_a_test() -> None:
     """Each yes of ours stands beside the file of a test; no row is open."""
-    rows = [line.split("|") for line in (ROOT / "docs/features.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)]
+    rows = [
+        line.split("|") for line in (ROOT / "docs/features.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)
+    ]
     assert [int(row[1]) for row in rows] == list(range(1, 50))
     for row in rows:
         mark, shown = row[3].strip(), row[4]

@@ -186,7 +186,9 @@ def test_a_stamp_is_for_one_device(compiled: tuple[bytes, Plan, str], tmp_path: 
 
 
 @pytest.mark.usefixtures("state")
-def test_models_that_share_a_program_are_both_noted(model_path: Path, compiled: tuple[bytes, Plan, str], tmp_path: Path) -> None:
+def test_models_that_share_a_program_are_both_noted(
+    model_path: Path, compiled: tuple[bytes, Plan, str], tmp_path: Path
+) -> None:
     """Two models of one architecture, merged into one file: each proves the shared program on its own constants."""
     import onnx
     from onnx import numpy_helper
