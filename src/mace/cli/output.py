@@ -49,8 +49,8 @@ def raw(text: str) -> None:
 
 
 def line(text: str, *values: object, style: str = "") -> None:
-    """Print one line; ``{}`` in ``text`` is filled with values made safe for a terminal."""
-    console().print(Text(text.format(*(plain(v) for v in values)), style=style))
+    """Print one line; ``{}`` in ``text`` is filled with values made safe for a terminal (numbers may have a format)."""
+    console().print(Text(text.format(*(v if isinstance(v, int | float) else plain(v) for v in values)), style=style))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
