@@ -71,8 +71,17 @@ format: $(VENV)/.dev ## Bring the sources into shape
 docs: $(VENV)/.dev ## Build the documentation into site/, warnings being errors
 	$(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/.dev ## Start and steady time beside ONNX Runtime, network by network
-	$(BIN)/python bench/peers.py --record build/bench.json $(BENCH_ARGS)
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check onnxruntime openvino ncnn pnnx MNN
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'protobuf>=6.31'
+	@touch $@
+
+bench: $(VENV)/.bench ## Measure every number in docs/performance.md anew beside the other runtimes, and write it (an hour): NETWORKS="resnet50 …"
+	$(BIN)/python bench/peers.py --record bench/results/peers.json $(NETWORKS)
+	$(BIN)/python bench/roofline.py --record bench/results/roofline.json $(NETWORKS)
+	$(BIN)/python bench/start.py --record bench/results/start.json $(NETWORKS)
+	$(BIN)/python bench/opening.py --record bench/results/opening.json
+	$(BIN)/python bench/page.py
 
 demo-report: $(VENV)/.dev ## Reports of the digits demo and of MobileNet-v2, measured now, in artifacts/reports
 	$(BIN)/python bench/demo_report.py artifacts/reports $(REPORT_ARGS)

@@ -1,58 +1,154 @@
-"""Write ``docs/performance.md`` and its chart from the recorded results: ``python bench/page.py``.
+"""Write ``docs/performance.md``, its chart and ``docs/roofline.md`` from the recorded results: ``python bench/page.py``.
 
-``bench/results/peers.json`` is what ``bench/peers.py --record`` wrote. Nothing on the page is typed by hand.
+``bench/results/peers.json`` is what ``bench/peers.py --record`` wrote, ``bench/results/roofline.json`` what
+``bench/roofline.py --record`` did. Nothing on the pages is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "bench" / "results" / "peers.json"
-PAGE = ROOT / "docs" / "performance.md"
-CHART = ROOT / "docs" / "performance.svg"
-COLOURS = {"mace": "#0b6e4f", "onnxruntime": "#8a8f98", "openvino": "#b48a3c", "ncnn": "#7a6aa8", "mnn": "#a85c5c"}
+RESULTS = ROOT / "bench" / "results"
+DOCS = ROOT / "docs"
+COLOURS = {
+    "mace": "#0b6e4f",
+    "mace tuned": "#12a174",
+    "mace PoCL": "#7fbf9f",
+    "onnxruntime": "#8a8f98",
+    "openvino": "#b48a3c",
+    "ncnn": "#7a6aa8",
+    "mnn": "#a85c5c",
+}
+BUILDS = ("mace generic", "mace PoCL")
+"""Rows that a table of their own compares with mace's."""
 ROW, GAP, LEFT, WIDTH = 14, 18, 150, 460
+COSTLIEST = 3
+
+Row = Mapping[str, Any]
+Medians = Mapping[str, Mapping[str, float]]
 
 
-def best_peer(row: dict[str, dict[str, float]], column: str) -> tuple[str, float]:
-    """Name and figure of the fastest runtime other than mace."""
-    peers = {r: m[column] for r, m in row.items() if r != "mace"}
-    name = min(peers, key=lambda r: peers[r])
-    return name, peers[name]
+def best_peer(medians: Medians, column: str) -> tuple[str, float] | None:
+    """Name and figure of the fastest runtime other than mace, if any took part."""
+    peers = {r: m[column] for r, m in medians.items() if not r.startswith("mace")}
+    name = min(peers, key=lambda r: peers[r], default=None)
+    return None if name is None else (name, peers[name])
 
 
-def table(record: dict[str, Any], column: str, digits: int) -> list[str]:
-    """One row per network: every runtime's figure, and mace's as a share of the best peer's and of ONNX Runtime's."""
-    runtimes = list(record["versions"])
+def ratio(medians: Medians, column: str, runtime: str, other: str | None = None) -> float | None:
+    """One runtime's figure as a share of another's, or of the best peer's; None where one of the two is missing."""
+    if other is None:
+        best = best_peer(medians, column)
+        reference = best[1] if best else None
+    else:
+        reference = medians[other][column] if other in medians else None
+    return medians[runtime][column] / reference if runtime in medians and reference else None
+
+
+def steady(medians: Medians, runtime: str) -> float | None:
+    return medians[runtime]["steady"] if runtime in medians else None
+
+
+def shown(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def table(head: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
+    """A Markdown table whose first ``left`` columns hold words."""
+    rule = "|---" * left + "|---:" * (len(head) - left) + "|"
+    return [f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def beside_peers(networks: Mapping[str, Row], column: str, digits: int) -> list[str]:
+    """One row per network: every runtime's figure, and mace's as shares of the best peer's and of ONNX Runtime's."""
+    runtimes = [r for r in runtimes_of(networks) if r not in BUILDS]
+    ours = [r for r in runtimes if r.startswith("mace")]
+    rows = []
+    for network, row in networks.items():
+        medians = row["medians"]
+        best = best_peer(medians, column)
+        shares = [f"**{shown(ratio(medians, column, r))}**" for r in ours]
+        others = [shown(ratio(medians, column, r, "onnxruntime")) for r in ours[-1:]]
+        figures = [shown(medians[r][column] if r in medians else None, digits) for r in runtimes]
+        rows.append([network, *figures, best[0] if best else "–", *shares, *others])
+    head = ["network", *runtimes, "best peer", *(f"{r} / best" for r in ours), *(f"{r} / ORT" for r in ours[-1:])]
+    return table(head, rows)
+
+
+def builds(networks: Mapping[str, Row]) -> list[str]:
+    """What tuning and specialising gain, and the second OpenCL implementation."""
+    head = ["network", "tuned, ms", "untuned / tuned", "generic, ms", "generic / tuned", "PoCL, ms", "PoCL / Intel"]
+    rows = []
+    for network, row in networks.items():
+        medians = row["medians"]
+        if {"mace tuned", *BUILDS}.isdisjoint(medians):
+            continue
+        best = "mace tuned" if "mace tuned" in medians else "mace"
+        rows.append(
+            [network, shown(steady(medians, "mace tuned")), shown(ratio(medians, "steady", "mace", best))]
+            + [shown(steady(medians, "mace generic"), 1), shown(ratio(medians, "steady", "mace generic", best), 1)]
+            + [shown(steady(medians, "mace PoCL")), shown(ratio(medians, "steady", "mace PoCL", "mace"))]
+        )
+    return table(head, rows) if rows else []
+
+
+def runtimes_of(networks: Mapping[str, Row]) -> list[str]:
+    """Every runtime that took part anywhere, mace's first."""
+    return list(dict.fromkeys(r for row in networks.values() for r in row["medians"]))
+
+
+def notes(networks: Mapping[str, Row]) -> list[str]:
+    """Who was left out, and how far results are apart."""
     lines = [
-        f"| network | {' | '.join(runtimes)} | mace / best peer | mace / ONNX Runtime |",
-        f"|---|{'---:|' * (len(runtimes) + 2)}",
+        f"- {network}: {runtime} is left out: {why}."
+        for network, row in networks.items()
+        for runtime, why in row["notes"].items()
     ]
-    for network, row in record["networks"].items():
-        cells = [f"{row[r][column]:.{digits}f}" if r in row else "–" for r in runtimes]
-        name, best = best_peer(row, column)
-        share = row["mace"][column] / best
-        other = row["mace"][column] / row["onnxruntime"][column] if "onnxruntime" in row else float("nan")
-        lines.append(f"| {network} | {' | '.join(cells)} | **{share:.2f}** ({name}) | {other:.2f} |")
+    worst: dict[str, float] = defaultdict(float)
+    for row in networks.values():
+        for runtime, difference in row["differences"].items():
+            worst[runtime] = max(worst[runtime], difference)
+    if worst:
+        each = ", ".join(f"{r} {d:.0e}" for r, d in worst.items())
+        lines.append(f"- Largest difference from ONNX Runtime's results, as a share of an output's range: {each}.")
     return lines
 
 
-def chart(record: dict[str, Any]) -> str:
+def when_and_where(networks: Mapping[str, Row]) -> list[str]:
+    """Dates, machine and versions; networks that were measured under other circumstances are named."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for network, row in networks.items():
+        versions = ", ".join(f"{name} {number}" for name, number in row["versions"].items())
+        devices = "; ".join(dict.fromkeys(row["devices"].values()))
+        tuned = f"; mace tuned for {row['tuned_seconds']:.0f} s beforehand" if "mace tuned" in row["medians"] else ""
+        groups[
+            f"{row['date']}, {row['machine']}{f', {devices}' if devices else ''}. {versions}. "
+            f"Medians of {row['rounds']} rounds{tuned}."
+        ].append(network)
+    if len(groups) == 1:
+        return list(groups)
+    return [f"- {', '.join(members)}: {words}" for words, members in groups.items()]
+
+
+def chart(networks: Mapping[str, Row]) -> str:
     """Steady time per network as bars, each network scaled to its slowest runtime."""
     parts: list[str] = []
     y = 10
-    for network, row in record["networks"].items():
-        longest = max(m["steady"] for m in row.values())
+    for network, row in networks.items():
+        medians = {r: m for r, m in row["medians"].items() if r in COLOURS}
+        longest = max(m["steady"] for m in medians.values())
         parts.append(f'<text x="0" y="{y + ROW}" class="network">{escape(network)}</text>')
-        for runtime, medians in row.items():
-            length = medians["steady"] / longest * WIDTH
-            colour = COLOURS.get(runtime, "#888888")
-            parts.append(f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{ROW - 3}" fill="{colour}"/>')
-            label = f"{runtime} {medians['steady']:.2f} ms"
+        for runtime, median in medians.items():
+            length = median["steady"] / longest * WIDTH
+            place = f'x="{LEFT}" y="{y}" width="{length:.1f}" height="{ROW - 3}"'
+            parts.append(f'<rect {place} fill="{COLOURS[runtime]}"/>')
+            label = f"{runtime} {median['steady']:.2f} ms"
             parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{y + ROW - 4}">{escape(label)}</text>')
             y += ROW
         y += GAP
@@ -61,45 +157,122 @@ def chart(record: dict[str, Any]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{style}</style>{"".join(parts)}</svg>\n'
 
 
-def page(record: dict[str, Any]) -> str:
-    """The page as Markdown."""
-    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-    tuned = record.get("tuned_seconds")
-    how = f"mace was tuned for {tuned:.0f} s per network beforehand" if tuned else "mace was not tuned"
+def limits(profiles: Mapping[str, Row]) -> list[str]:
+    """A network a row: what its launches take together, the share of the limit, and the costliest launches."""
+    rows = []
+    for network, profile in profiles.items():
+        launches, whole = profile["launches"], profile["device_seconds"]
+        least = sum(row["limit_seconds"] for row in launches)
+        costly = sorted(launches, key=lambda row: -(row["seconds"] - row["limit_seconds"]))[:COSTLIEST]
+        where = ", ".join(
+            f"{r['template']} at {r['node']} {1e3 * (r['seconds'] - r['limit_seconds']):.2f}" for r in costly
+        )
+        rate = sum(row["flops"] for row in launches) / whole * 1e-9
+        counts = [str(len(launches)), shown(whole * 1e3), shown(rate, 0), f"{least / whole:.0%}"]
+        rows.append([f"[{network}](roofline.md#{network})", *counts, where])
+    return table(["network", "launches", "ms", "GFLOP/s", "of the limit", "most above it, ms"], rows)
+
+
+def page(networks: Mapping[str, Row], profiles: Mapping[str, Row]) -> str:
+    """The page of results as Markdown."""
     lines = [
         "# Performance",
         "",
-        "Written by `python bench/page.py` from `bench/results/peers.json`, which",
-        "`python bench/peers.py --runtimes mace,onnxruntime,openvino,ncnn,mnn --record bench/results/peers.json` measured.",
+        "`make bench` measures everything on this page anew and writes it, from `bench/results`. Two threads, batch 1, float32,",
+        "each runtime in a fresh process in turn; compare within a row only. *best* is the best of the runtimes that are",
+        "not mace, in the same row.",
         "",
-        f"{record['date']}, {record['machine']}. {versions}. Two threads, batch 1, float32; medians of {record['rounds']} rounds,",
-        f"each runtime in a fresh process in turn; {how}. Compare within a row only.",
+        *when_and_where(networks),
         "",
         "![Steady time per network and runtime](performance.svg)",
         "",
         "## Steady: one run of many, ms",
         "",
-        *table(record, "steady", 2),
+        *beside_peers(networks, "steady", 2),
         "",
         "## Start: a whole process, from its start to its first result, caches warm, ms",
         "",
-        *table(record, "process", 0),
+        *beside_peers(networks, "process", 0),
         "",
         "## First: from an interpreter that has numpy to the first result, ms",
         "",
-        *table(record, "first", 0),
+        *beside_peers(networks, "first", 0),
         "",
         "## Peak memory of the process, MiB",
         "",
-        *table(record, "memory", 0),
+        *beside_peers(networks, "memory", 0),
     ]
+    if compared := builds(networks):
+        lines += [
+            "",
+            "## Tuned, untuned, generic; a second OpenCL implementation",
+            "",
+            "*generic* is the same network as a library would run it that cannot specialise: general variants only, one output per",
+            "work-item, vectors of four, no tuning. *PoCL* is Debian's OpenCL implementation on the same cores, untuned, beside",
+            "Intel's runtime untuned.",
+            "",
+            *compared,
+        ]
+    if profiles:
+        lines += [
+            "",
+            "## Where the time goes",
+            "",
+            "Every launch on the device's own clock, beside the time that its arithmetic or its bytes must take at the least by",
+            "what two kernels that do nothing else reach on the device. Launch by launch: [roofline](roofline.md).",
+            "",
+            *limits(profiles),
+        ]
+    if remarks := notes(networks):
+        lines += ["", "## Notes", "", *remarks]
+    return "\n".join(lines) + "\n"
+
+
+def roofline(profiles: Mapping[str, Row]) -> str:
+    """The page of launches as Markdown."""
+    lines = [
+        "# Roofline",
+        "",
+        "Written by `bench/page.py` from `bench/results/roofline.json`, which `bench/roofline.py` measured; see",
+        "[performance](performance.md). *of the limit* is the share of a launch's time that its arithmetic or its bytes must",
+        "take at the least on this device.",
+    ]
+    for network, profile in profiles.items():
+        peak = profile["peak"]
+        sizes = ", ".join(
+            f"{b['bytes_per_second'] * 1e-9:.0f} GB/s in {b['working_set'] / 2**20:g} MiB" for b in peak["bandwidths"]
+        )
+        rows = [
+            [row["node"].replace("|", "/"), row["op"], row["template"], f"{row['seconds'] * 1e6:.0f}"]
+            + [shown(row["gflops"], 1), shown(row["gbs"], 1), f"{row['of_limit']:.0%}"]
+            for row in profile["launches"]
+        ]
+        about = (
+            f"{profile['date']}, {profile['device']}, {profile['build']}: {profile['device_seconds'] * 1e3:.2f} ms, medians of "
+            f"{profile['passes']} passes. The device reaches {peak['flops'] * 1e-9:.0f} GFLOP/s; {sizes}."
+        )
+        lines += [
+            "",
+            f"## {network}",
+            "",
+            about,
+            "",
+            *table(["node", "operator", "template", "µs", "GFLOP/s", "GB/s", "of the limit"], rows, left=3),
+        ]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    record = json.loads(RESULTS.read_text(encoding="utf-8"))
-    PAGE.write_text(page(record), encoding="utf-8")
-    CHART.write_text(chart(record), encoding="utf-8")
+    def networks(file: str) -> dict[str, Any]:
+        path = RESULTS / file
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["networks"] if path.exists() else {}
+        return found
+
+    rows, profiles = networks("peers.json"), networks("roofline.json")
+    (DOCS / "performance.md").write_text(page(rows, profiles), encoding="utf-8")
+    (DOCS / "performance.svg").write_text(chart(rows), encoding="utf-8")
+    if profiles:
+        (DOCS / "roofline.md").write_text(roofline(profiles), encoding="utf-8")
 
 
 if __name__ == "__main__":

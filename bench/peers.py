@@ -1,14 +1,19 @@
 """Measure mace beside other runtimes: fresh processes in turn, so that a drifting machine slows all of them alike.
 
-usage: python bench/peers.py [NETWORK …] [--runtimes mace,onnxruntime] [--rounds 5] [--seconds 2] [--tune 60] [--record FILE]
+usage: python bench/peers.py [NETWORK …] [--runtimes NAME,…] [--rounds 5] [--seconds 2] [--record FILE] [--only prepare|measure]
 
-NETWORK is a name of ``bench/networks.py`` or the path of an ONNX file with one input. Runtimes: mace onnxruntime openvino ncnn
-mnn (pip packages onnxruntime, openvino, ncnn with pnnx, MNN); one that cannot convert a network is left out of its rows.
+NETWORK is a name of ``bench/networks.py`` or the path of an ONNX file with one input; without any, the networks below, and the
+face detector where it lies beside the checkout (``shared/data/ultraface``). Runtimes: `mace`, `mace tuned` (60 s beforehand),
+`mace generic` (general variants only, one output per work-item, vectors of four), `mace PoCL`, and onnxruntime, openvino, ncnn
+(with pnnx) and mnn, from pip. One that is not installed, cannot convert a network, fails in a run or computes something else
+than ONNX Runtime is left out of that network's row, with a note.
 
 Per network and runtime, medians over the rounds: `process`, from the start of the process to its first result, caches
 warm; `first`, from an interpreter that has numpy to the first result; `steady`, one run of many; `memory`, the peak of the
 process. The runtimes get two threads, batch 1, float32. What a runtime ships to its users (mace: model and program file)
-is made beforehand and not timed.
+is made beforehand and not timed: `--only prepare` makes just that, `--only measure` measures what was made before.
+
+``--record`` adds to a file: a network's row replaces the one that was there, the others stay.
 """
 
 from __future__ import annotations
@@ -17,138 +22,54 @@ import argparse
 import json
 import os
 import platform
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-THREADS = 2
+from runtimes import OPEN, PACKAGES, PREPARE, THREADS, TUNE_SECONDS, LeftOutError, note_outputs, prepare_mace
+
+__all__ = ["NETWORKS", "THREADS", "prepare_mace"]
+
+ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "resnet50", "tiny_vit", "light_squeezenet", "light_inception_v2")
-PACKAGES = {"mace": "mace-cl", "onnxruntime": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "mnn": "MNN"}
+FACE_DETECTOR = ROOT.parent / "shared" / "data" / "ultraface" / "version-RFB-320.onnx"
+FOLDER = ROOT / "build" / "bench"
 COLUMNS = {"process": "ms", "first": "ms", "steady": "ms", "memory": "MiB"}
+TOLERANCE = 1e-3
+"""Largest difference from ONNX Runtime's results, as a share of their range, with which a runtime still takes part."""
+SECONDS_PER_PROCESS = 600.0
 
-Run = Callable[[], Any]
-Feeds = dict[str, Any]
-
-
-def prepare_mace(model: Path, feeds: Feeds, tune: float) -> None:
-    import mace
-
-    mace.convert(model, model.with_suffix(".mace"))
-    with mace.load(model.with_suffix(".mace"), device="cpu", storage=model.parent / "storage") as engine:
-        if tune:
-            engine.tune(tune, inputs=feeds)
-        engine.run(feeds)
-        engine.save_compiled_program(model.with_suffix(".bin"))
+Medians = dict[str, dict[str, float]]
 
 
-def open_mace(model: Path, feeds: Feeds) -> Run:
-    import mace
-
-    engine = mace.load(
-        model.with_suffix(".mace"), device="cpu", compiled_program=model.with_suffix(".bin"), storage=False
-    )
-    return lambda: engine.run(feeds)
+# ---- in the measured process ------------------------------------------------------------------------------------------
+def feeds_of(name: str, shape: Sequence[int]) -> dict[str, Any]:
+    return {name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
 
 
-def open_onnxruntime(model: Path, feeds: Feeds) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, feeds)
-
-
-def open_openvino(model: Path, feeds: Feeds) -> Run:
-    import openvino
-
-    core = openvino.Core()
-    core.set_property({"CACHE_DIR": str(model.parent / "openvino")})
-    hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS}
-    request = core.compile_model(str(model), "CPU", hints).create_infer_request()
-    values = list(feeds.values())
-    return lambda: request.infer(values)
-
-
-def prepare_ncnn(model: Path, feeds: Feeds, tune: float) -> None:
-    """With pnnx, which writes ``.ncnn.param`` and ``.ncnn.bin`` beside the model."""
-    (value,) = feeds.values()
-    shape = json.dumps(list(value.shape)).replace(" ", "")
-    command = ["pnnx", model.name, f"inputshape={shape}", "fp16=0"]
-    subprocess.run(command, cwd=model.parent, check=True, capture_output=True)
-
-
-def open_ncnn(model: Path, feeds: Feeds) -> Run:
-    import ncnn
-
-    net = ncnn.Net()
-    net.opt.num_threads = THREADS
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
-    net.load_param(str(model.with_suffix(".ncnn.param")))
-    net.load_model(str(model.with_suffix(".ncnn.bin")))
-    (value,) = feeds.values()
-
-    def run() -> Any:
-        extractor = net.create_extractor()
-        extractor.input("in0", ncnn.Mat(value[0]))
-        return np.array(extractor.extract("out0")[1])
-
-    return run
-
-
-def prepare_mnn(model: Path, feeds: Feeds, tune: float) -> None:
-    target = str(model.with_suffix(".mnn"))
-    command = ["mnnconvert", "-f", "ONNX", "--modelFile", str(model), "--MNNModel", target, "--bizCode", "bench"]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def open_mnn(model: Path, feeds: Feeds) -> Run:
-    import MNN.expr as expr
-    import MNN.nn as nn
-
-    settings = ({"precision": "high", "backend": "CPU", "numThread": THREADS},)
-    manager = nn.create_runtime_manager(settings)
-    ((name, value),) = feeds.items()
-    net = nn.load_module_from_file(str(model.with_suffix(".mnn")), [name], [output_of(model)], runtime_manager=manager)
-    plain = expr.const(value, list(value.shape), expr.NCHW)
-    return lambda: np.array(net.forward([expr.convert(plain, expr.NC4HW4)])[0].read())
-
-
-def output_of(model: Path) -> str:
-    """Name of a model's first output, noted beside it so that no measured process needs onnx for it."""
-    return model.with_suffix(".output").read_text(encoding="utf-8")
-
-
-PREPARE: dict[str, Callable[[Path, Feeds, float], None]] = {
-    "mace": prepare_mace,
-    "ncnn": prepare_ncnn,
-    "mnn": prepare_mnn,
-}
-OPEN: dict[str, Callable[[Path, Feeds], Run]] = {
-    "mace": open_mace,
-    "onnxruntime": open_onnxruntime,
-    "openvino": open_openvino,
-    "ncnn": open_ncnn,
-    "mnn": open_mnn,
-}
+def prepare_here(runtime: str, model: Path, name: str, shape: Sequence[int]) -> dict[str, Any]:
+    try:
+        return {"about": PREPARE[runtime](model, feeds_of(name, shape))}
+    except LeftOutError as error:
+        return {"left_out": str(error)}
 
 
 def measure_here(runtime: str, model: Path, name: str, shape: Sequence[int], seconds: float) -> dict[str, float]:
     """Measure one runtime in this process, whose start the parent noted in ``BENCH_BEGAN`` (seconds of the epoch)."""
-    feeds = {name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
+    feeds = feeds_of(name, shape)
     began = time.perf_counter()
     run = OPEN[runtime](model, feeds)
-    run()
+    outputs = run()
     process, first = time.time() - float(os.environ["BENCH_BEGAN"]), time.perf_counter() - began
     for _ in range(3):
         run()
@@ -158,8 +79,9 @@ def measure_here(runtime: str, model: Path, name: str, shape: Sequence[int], sec
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    steady = statistics.median(times)
-    return {"process": process * 1e3, "first": first * 1e3, "steady": steady * 1e3, "memory": peak_memory()}
+    steady, memory = statistics.median(times), peak_memory()
+    np.savez(_results(model, runtime), *outputs)
+    return {"process": process * 1e3, "first": first * 1e3, "steady": steady * 1e3, "memory": memory}
 
 
 def peak_memory() -> float:
@@ -168,13 +90,132 @@ def peak_memory() -> float:
     return int(line.split()[1]) / 1024
 
 
-def measure_apart(arguments: dict[str, Any]) -> dict[str, float]:
-    """Measure one runtime in a fresh process. Raises ``CalledProcessError`` when that fails."""
-    command = [sys.executable, __file__, "--here", json.dumps(arguments)]
+def _results(model: Path, runtime: str) -> Path:
+    return model.with_name(f"{runtime.replace(' ', '-')}.npz")
+
+
+# ---- in the measuring one ---------------------------------------------------------------------------------------------
+def apart(work: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """``prepare`` or ``measure`` a runtime in a fresh process. Raises ``LeftOutError`` when that fails."""
+    command = [sys.executable, __file__, f"--{work}-here", json.dumps(arguments)]
     environment = {**os.environ, "BENCH_BEGAN": str(time.time())}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment, timeout=SECONDS_PER_PROCESS
+        )
+    except subprocess.TimeoutExpired:
+        raise LeftOutError(f"no answer within {SECONDS_PER_PROCESS:.0f} s") from None
+    except subprocess.CalledProcessError as error:
+        raise LeftOutError(_how_it_ended(error)) from None
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if "left_out" in result:
+        raise LeftOutError(result["left_out"])
     return result
+
+
+def _how_it_ended(error: subprocess.CalledProcessError) -> str:
+    if error.returncode < 0:
+        return f"its process ended by {signal.Signals(-error.returncode).name}"
+    words = (error.stderr or "").strip().splitlines()
+    return words[-1][:120] if words else f"its process ended with status {error.returncode}"
+
+
+class Network:
+    """One network's files in a folder of its own, and the runtimes that take part, as they fall out one by one."""
+
+    def __init__(self, network: str, folder: Path) -> None:
+        self.name = Path(network).stem
+        self.folder = folder / self.name
+        self.model = self.folder / f"{self.name}.onnx"
+        self._facts = self.folder / "facts.json"
+        self.facts: dict[str, Any] = {}
+        self._network = network
+
+    def prepare(self, runtimes: Sequence[str]) -> None:
+        """Everything that is made beforehand, in fresh processes."""
+        import onnx
+
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        proto = model_of(self._network)
+        onnx.save(proto, self.model)
+        note_outputs(self.model, [o.name for o in proto.graph.output])
+        weights = {t.name for t in proto.graph.initializer}
+        (value,) = [i for i in proto.graph.input if i.name not in weights]
+        shape = [d.dim_value or 1 for d in value.type.tensor_type.shape.dim]
+        self.facts = {"name": value.name, "shape": shape, "runtimes": [], "about": {}, "notes": {}}
+        for runtime in runtimes:
+            try:
+                package_version(runtime)
+                if runtime in PREPARE:
+                    self.facts["about"][runtime] = apart("prepare", self._arguments(runtime))["about"]
+                self.facts["runtimes"].append(runtime)
+            except LeftOutError as error:
+                self._leave_out(runtime, error)
+        self._facts.write_text(json.dumps(self.facts))
+
+    def measure(self, runtimes: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
+        """The network's row. One more round than asked for is run: the first warms every cache and is thrown away."""
+        if not self.facts:
+            self.facts = json.loads(self._facts.read_text())
+        present = [r for r in self.facts["runtimes"] if r in runtimes]
+        rows: dict[str, list[dict[str, float]]] = {r: [] for r in present}
+        for turn in range(rounds + 1):
+            for runtime in list(present):
+                try:
+                    row = apart("measure", {**self._arguments(runtime), "seconds": seconds if turn else 0.0})
+                except LeftOutError as error:
+                    self._leave_out(runtime, error)
+                    present.remove(runtime)
+                else:
+                    rows[runtime].append(row)
+            if turn == 0:
+                rows = {runtime: [] for runtime in rows}
+                present = [runtime for runtime in present if self._is_right(runtime, present)]
+        return {
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {processor()}",
+            "versions": {r: package_version(r) for r in PACKAGES if any(_package(p) == r for p in present)},
+            "devices": {r: about for r, about in self.facts["about"].items() if about and r in present},
+            "rounds": rounds,
+            "tuned_seconds": TUNE_SECONDS,
+            "medians": {r: {c: statistics.median(row[c] for row in rows[r]) for c in COLUMNS} for r in present},
+            "differences": {r: self._difference(r) for r in present if r != "onnxruntime" and "onnxruntime" in present},
+            "notes": {r: why for r, why in self.facts["notes"].items() if r in runtimes},
+        }
+
+    def _arguments(self, runtime: str) -> dict[str, Any]:
+        return {
+            "runtime": runtime,
+            "model": str(self.model),
+            "name": self.facts["name"],
+            "shape": self.facts["shape"],
+        }
+
+    def _leave_out(self, runtime: str, error: LeftOutError) -> None:
+        print(f"  {self.name}: {runtime} is left out: {error}", file=sys.stderr, flush=True)
+        self.facts["notes"][runtime] = str(error)
+
+    def _is_right(self, runtime: str, present: Sequence[str]) -> bool:
+        """Whether it computes what ONNX Runtime does, where that takes part; leaves it out otherwise."""
+        difference = self._difference(runtime) if "onnxruntime" in present else 0.0
+        if not difference <= TOLERANCE:
+            self._leave_out(runtime, LeftOutError(f"off by {difference:.1e} of the range of ONNX Runtime's results"))
+        return difference <= TOLERANCE
+
+    def _difference(self, runtime: str) -> float:
+        """Largest difference from ONNX Runtime's results as a share of each output's range; outputs are paired by size."""
+        wanted, found = (_arrays(_results(self.model, r)) for r in ("onnxruntime", runtime))
+        return max(min((_apart(f, w) for f in found if f.size == w.size), default=float("inf")) for w in wanted)
+
+
+def _arrays(path: Path) -> list[Any]:
+    with np.load(path) as file:
+        return [file[name].ravel().astype(np.float64) for name in file.files]
+
+
+def _apart(found: Any, wanted: Any) -> float:
+    return float(np.abs(found - wanted).max() / max(float(np.ptp(wanted)), 1e-30))
 
 
 def model_of(network: str) -> Any:
@@ -188,34 +229,26 @@ def model_of(network: str) -> Any:
     return build(network)
 
 
-def measure_network(
-    network: str, runtimes: Sequence[str], rounds: int, seconds: float, tune: float, folder: Path
-) -> dict[str, dict[str, float]]:
-    """Medians per runtime. One more round than asked for is run: the first warms every cache and is thrown away."""
-    import onnx
+def default_networks() -> list[str]:
+    """The networks, and the face detector where its file is."""
+    return [*NETWORKS, *([str(FACE_DETECTOR)] if FACE_DETECTOR.exists() else [])]
 
-    proto, model = model_of(network), folder / f"{Path(network).stem}.onnx"
-    onnx.save(proto, model)
-    model.with_suffix(".output").write_text(proto.graph.output[0].name, encoding="utf-8")
-    weights = {t.name for t in proto.graph.initializer}
-    (value,) = [i for i in proto.graph.input if i.name not in weights]
-    shape = [d.dim_value or 1 for d in value.type.tensor_type.shape.dim]
-    present = []
-    for runtime in runtimes:
-        try:
-            if runtime in PREPARE:
-                PREPARE[runtime](model, {value.name: np.zeros(shape, np.float32)}, tune)
-            present.append(runtime)
-        except (subprocess.CalledProcessError, OSError) as error:
-            print(f"  {runtime} cannot convert {network}: {type(error).__name__}", file=sys.stderr)
-    rows: dict[str, list[dict[str, float]]] = {runtime: [] for runtime in present}
-    common = {"model": str(model), "name": value.name, "shape": shape}
-    for turn in range(rounds + 1):
-        for runtime in present:
-            row = measure_apart({"runtime": runtime, "seconds": seconds if turn else 0.0, **common})
-            if turn:
-                rows[runtime].append(row)
-    return {r: {c: statistics.median(row[c] for row in rows[r]) for c in COLUMNS} for r in present}
+
+def _package(runtime: str) -> str:
+    return runtime.partition(" ")[0]
+
+
+def package_version(runtime: str) -> str:
+    """Raises ``LeftOutError`` for one that is not installed."""
+    name = _package(runtime)
+    try:
+        return version(PACKAGES[name])
+    except PackageNotFoundError:
+        if name == "mace":  # run from its sources
+            from mace.version import __version__
+
+            return __version__
+        raise LeftOutError(f"the package {PACKAGES[name]} is not installed") from None
 
 
 def processor() -> str:
@@ -229,49 +262,54 @@ def processor() -> str:
     return f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
 
 
-def show(network: str, medians: dict[str, dict[str, float]]) -> None:
-    """Print one network's medians; the last column is steady time as a share of the first other runtime's."""
+def show(network: str, medians: Medians) -> None:
+    """Print one network's medians; the last column is steady time as a share of the best other runtime's."""
     print(f"{network}")
-    reference = next((m for r, m in medians.items() if r != "mace"), None)
+    best = min((m["steady"] for r, m in medians.items() if _package(r) != "mace"), default=0.0)
     for runtime, row in medians.items():
-        cells = "  ".join(f"{column} {row[column]:8.1f} {unit}" for column, unit in COLUMNS.items())
-        share = f"  ({row['steady'] / reference['steady']:.2f})" if reference else ""
+        cells = "  ".join(f"{column} {row[column]:8.2f} {unit}" for column, unit in COLUMNS.items())
+        share = f"  ({row['steady'] / best:.2f})" if best else ""
         print(f"  {runtime:12} {cells}{share}", flush=True)
+
+
+def add_to(path: Path, network: str, row: dict[str, Any]) -> None:
+    """Put a network's row into the record, which is a file of its own or not there yet."""
+    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"networks": {}}
+    record["networks"][network] = row
+    order = {name: i for i, name in enumerate([*NETWORKS, FACE_DETECTOR.stem])}
+    record["networks"] = dict(sorted(record["networks"].items(), key=lambda item: order.get(item[0], len(order))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
-    parser.add_argument("--runtimes", default="mace,onnxruntime")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK")
+    parser.add_argument("--runtimes", default=",".join(OPEN))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="how long a round measures the steady time")
-    parser.add_argument("--tune", type=float, default=0.0, help="seconds that mace may tune beforehand")
-    parser.add_argument("--record", type=Path, help="write the medians to this JSON file")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where models and programs are made and kept")
+    parser.add_argument("--only", choices=("prepare", "measure"), help="do one half of the work")
+    parser.add_argument("--record", type=Path, help="add the rows to this JSON file")
     arguments = parser.parse_args()
     runtimes = arguments.runtimes.split(",")
-    record: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {processor()}",
-        "versions": {r: version(PACKAGES[r]) for r in runtimes},
-        "rounds": arguments.rounds,
-        "tuned_seconds": arguments.tune,
-        "networks": {},
-    }
-    for network in arguments.networks:
-        with tempfile.TemporaryDirectory() as folder:
-            medians = measure_network(
-                network, runtimes, arguments.rounds, arguments.seconds, arguments.tune, Path(folder)
-            )
-        show(network, medians)
-        record["networks"][Path(network).stem] = medians
-    if arguments.record:
-        arguments.record.parent.mkdir(parents=True, exist_ok=True)
-        arguments.record.write_text(json.dumps(record, indent=2) + "\n")
+    if unknown := set(runtimes) - set(OPEN):
+        parser.error(f"there is no runtime {', '.join(sorted(unknown))}; there are {', '.join(OPEN)}")
+    for name in arguments.networks or default_networks():
+        network = Network(name, arguments.folder)
+        if arguments.only != "measure":
+            network.prepare(runtimes)
+        if arguments.only != "prepare":
+            row = network.measure(runtimes, arguments.rounds, arguments.seconds)
+            show(network.name, row["medians"])
+            if arguments.record:
+                add_to(arguments.record, network.name, row)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--here"]:
+    here = {"--prepare-here": prepare_here, "--measure-here": measure_here}.get(sys.argv[1] if sys.argv[1:] else "")
+    if here:
         asked = json.loads(sys.argv[2])
-        print(json.dumps(measure_here(**{**asked, "model": Path(asked["model"])})))
+        print(json.dumps(here(**{**asked, "model": Path(asked["model"])})))
     else:
         main()

@@ -9,6 +9,9 @@ from typing import Literal, TypeAlias
 Storage: TypeAlias = Literal["fp32", "fp16", "bf16"]
 """How float32 tensors lie in memory."""
 
+GENERIC_VECTOR = 4
+"""float32 lanes of a plan of general variants: what a text written for every device can count on."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
@@ -20,7 +23,8 @@ class PlanOptions:
     units: int = 2
     winograd: int = 4
     generic: bool = False
-    """Only general variants: what a library that cannot specialise would run (for comparison)."""
+    """Only general variants, one output per work-item, vectors of four: what a library that cannot specialise would run
+    (for comparison)."""
     build_options: str = "-cl-std=CL1.2 -cl-mad-enable"
     storage: Storage = "fp32"
     """``fp16`` and ``bf16`` halve memory and traffic of float32 models; sums stay in float32 (``plan/narrow.py``)."""

@@ -19,7 +19,7 @@ from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
 from mace.plan.layout import LaidOut, assign_layouts
 from mace.plan.narrow import store_narrow
-from mace.plan.options import PlanOptions
+from mace.plan.options import GENERIC_VECTOR, PlanOptions
 from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
 from mace.plan.source import Instance, build_options_for, instance_of, program_key, program_text, split_units
 from mace.plan.split import is_static, split_ready
@@ -270,6 +270,8 @@ def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, opti
     """Split off what must wait, and assign layouts to the rest."""
     split = split_ready(graph)
     ready = split.ready
+    if options.generic:
+        device = device.narrowed(GENERIC_VECTOR)
     block = 0 if options.generic else device.vector_width if options.block is None else options.block
     context = _context_of(ready, device, tunings, options)
     if options.storage != "fp32":

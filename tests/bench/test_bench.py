@@ -1,0 +1,135 @@
+"""The benchmark beside other runtimes: who is left out and why, the record, and the pages written from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
+    """The scripts of ``bench``, which import each other by name."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    import page
+    import peers
+    import runtimes
+
+    return {"page": page, "peers": peers, "runtimes": runtimes}
+
+
+def row(**steady: float) -> dict[str, Any]:
+    medians = {
+        name.replace("_", " "): {"process": 100 * t, "first": 50 * t, "steady": t, "memory": 90.0}
+        for name, t in steady.items()
+    }
+    return {
+        "date": "2026-01-02",
+        "machine": "a machine",
+        "versions": {"mace": "1"},
+        "devices": {},
+        "rounds": 5,
+        "tuned_seconds": 60.0,
+        "medians": medians,
+        "differences": {"mnn": 2e-5},
+        "notes": {"ncnn": "its process ended by SIGSEGV"},
+    }
+
+
+def test_process_that_fails_leaves_the_row(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+    """A runtime whose process fails is left out with the last words of the process; the script goes on."""
+    peers = scripts["peers"]
+    asked = {"runtime": "onnxruntime", "model": str(tmp_path / "none.onnx"), "name": "x", "shape": [1], "seconds": 0.0}
+    with pytest.raises(scripts["runtimes"].LeftOutError, match="NoSuchFile"):
+        peers.apart("measure", asked)
+
+
+def test_crash_is_named(scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A runtime that dies of a signal is left out, and the note says of which."""
+    crash = tmp_path / "crash.py"
+    crash.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(scripts["peers"], "__file__", str(crash))
+    with pytest.raises(scripts["runtimes"].LeftOutError, match="SIGSEGV"):
+        scripts["peers"].apart("measure", {})
+
+
+def test_row_of_those_who_are_right(
+    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that crashes and one that computes something else are left out with notes; the others have their medians."""
+    peers = scripts["peers"]
+    network = peers.Network("net", tmp_path)
+    network.folder.mkdir()
+    network.facts = {"name": "x", "shape": [1], "runtimes": [], "about": {"mace": "a device"}, "notes": {}}
+    everyone = ["mace", "onnxruntime", "ncnn", "mnn"]
+    network.facts["runtimes"] = everyone
+    turns = {"n": 0}
+
+    def apart(work: str, arguments: dict[str, Any]) -> dict[str, float]:
+        runtime = arguments["runtime"]
+        if runtime == "ncnn":
+            raise scripts["runtimes"].LeftOutError("its process ended by SIGSEGV")
+        turns["n"] += 1
+        np.savez(network.model.with_name(f"{runtime}.npz"), np.arange(5.0) * (2 if runtime == "mnn" else 1))
+        return dict.fromkeys(peers.COLUMNS, 1.0 if runtime == "mace" else 2.0)
+
+    monkeypatch.setattr(peers, "apart", apart)
+    found = network.measure(everyone, rounds=3, seconds=0.0)
+    assert list(found["medians"]) == ["mace", "onnxruntime"]
+    assert found["medians"]["mace"]["steady"] == 1.0
+    assert found["notes"]["ncnn"] == "its process ended by SIGSEGV"
+    assert "off by 1.0e+00" in found["notes"]["mnn"]
+    assert turns["n"] == 3 + 2 * 3  # three in the round that warms, two in each of the others
+
+
+def test_record_grows(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+    """A network's row replaces its own and leaves the others, in the order of the list."""
+    path = tmp_path / "folder" / "record.json"
+    for name, steady in (("resnet50", 1.0), ("mobilenet_v1", 2.0), ("resnet50", 3.0)):
+        scripts["peers"].add_to(path, name, row(mace=steady))
+    found = json.loads(path.read_text())["networks"]
+    assert list(found) == ["mobilenet_v1", "resnet50"]
+    assert found["resnet50"]["medians"]["mace"]["steady"] == 3.0
+
+
+def test_ratios_on_the_page(scripts: dict[str, ModuleType]) -> None:
+    """Shares are of the best peer of the row and of ONNX Runtime; generic and PoCL have a table of their own."""
+    networks = {"net": row(mace=2.0, mace_tuned=1.5, mace_generic=30.0, mace_PoCL=2.5, onnxruntime=3.0, openvino=2.5)}
+    text = scripts["page"].page(networks, {})
+    assert "| net | 2.00 | 1.50 | 3.00 | 2.50 | openvino | **0.80** | **0.60** | 0.50 |" in text
+    assert "| net | 1.50 | 1.33 | 30.0 | 20.0 | 2.50 | 1.25 |" in text
+    assert "ncnn is left out: its process ended by SIGSEGV" in text
+    assert "mnn 2e-05" in text
+
+
+def test_page_where_runtimes_are_missing(scripts: dict[str, ModuleType]) -> None:
+    """A runtime that took part in one network only has a dash in the others."""
+    text = scripts["page"].page({"a": row(mace=2.0, onnxruntime=1.0), "b": row(mace=2.0)}, {})
+    assert "| a | 2.00 | 1.00 | onnxruntime | **2.00** | 2.00 |" in text
+    assert "| b | 2.00 | – | – | **–** | – |" in text
+
+
+def test_limits_on_the_page(scripts: dict[str, ModuleType]) -> None:
+    """The roofline's sums, and each launch with its rates."""
+    launch = {"node": "n", "op": "Conv", "kernel": "k", "template": "conv", "seconds": 2e-3, "flops": 4_000_000}
+    launch |= {"nbytes": 1000, "gflops": 2.0, "gbs": 0.5, "limit_seconds": 1e-3, "of_limit": 0.5}
+    peak = {"flops": 4e9, "bandwidths": [{"working_set": 1 << 20, "bytes_per_second": 8e9}]}
+    profile = {"date": "2026-01-02", "device": "d", "build": "tuned", "passes": 9, "device_seconds": 2e-3}
+    profiles = {"net": {**profile, "peak": peak, "launches": [launch]}}
+    assert "| 1 | 2.00 | 2 | 50% | conv at n 1.00 |" in scripts["page"].page({"net": row(mace=2.0)}, profiles)
+    assert "| n | Conv | conv | 2000 | 2.0 | 0.5 | 50% |" in scripts["page"].roofline(profiles)
+
+
+def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
+    """The pages in the docs are what the recorded results give: nobody has typed into either."""
+    page = scripts["page"]
+    read = {f: page.RESULTS / f"{f}.json" for f in ("peers", "roofline")}
+    rows, profiles = ({} if not p.exists() else json.loads(p.read_text())["networks"] for p in read.values())
+    assert (page.DOCS / "performance.md").read_text() == page.page(rows, profiles)
+    assert (page.DOCS / "performance.svg").read_text() == page.chart(rows)
