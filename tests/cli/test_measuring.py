@@ -76,6 +76,34 @@ def test_everything_by_a_deployment_file(folder: Path, capsys: Printed) -> None:
     assert "digits.onnx" in Path("r.html").read_text()
 
 
+def test_the_deployment_files_settings_reach_the_engine(folder: Path, capsys: Printed) -> None:
+    """Tensors stored in float16 by ``data_type``: compiled so, started from that file without compiling, judged as fp16
+    and further from the source than float32 is; a measuring process is told too.
+    """
+    text = (
+        Path("models.yml").read_text().replace("obfuscate: 1", "data_type: fp16_fp32\n    opencl_queue_window_size: 2")
+    )
+    Path("models.yml").write_text(text.replace("        validation_threshold: {CPU: 0.999, GPU: 0.999}\n", ""))
+    assert main(["convert", "--config", "models.yml"]) == 0
+    assert main(["compile", "--config", "models.yml", "--storage", "one"]) == 0
+    assert (folder / "digits.bin").exists()
+    capsys.readouterr()
+    words = ["--config", "models.yml", "--json"]
+    assert main(["run", *words, "--storage", "two"]) == 0
+    assert document(capsys)["stats"]["programs_from_source"] == 0
+    assert main(["validate", *words, "--storage", "two", "--accuracy", "--labelled", "digits-test.npz", "--label-limit",
+                 "20", "--also", "bf16"]) == 0  # fmt: skip
+    record = document(capsys)
+    assert record["precision"] == "fp16"
+    assert 40 < record["outputs"][0]["snr_db"] < 95
+    assert [c["name"] for c in record["accuracy"]["contenders"]] == ["source", "converted", "bf16", "compiled"]
+    few = ["--quick", "--cold", "0", "--rounds", "1", "--batches", "", "--no-profile"]
+    assert main(["bench", *words, *few]) == 0
+    record = document(capsys)
+    assert record["settings"] == {"storage": "fp16", "winograd": 4, "queue_window": 2, "limit_kernel_time": False}
+    assert record["starts"]["program"]["programs_from_source"] == [0]
+
+
 def test_the_deployment_files_thresholds_decide(folder: Path) -> None:
     """A similarity that nothing reaches makes the exit code 9."""
     assert main(["convert", "--config", "models.yml"]) == 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from mace.deployment import load_deployment
 from mace.deployment.checksum import check_sum
+from mace.deployment.settings import RunSettings
+from mace.engine.deployed import engine_arguments
 from mace.errors import ConfigError
 from mace.tensor import DType, TensorType
 
@@ -51,12 +54,8 @@ def test_a_published_form_is_read(write: Callable[[str], Path]) -> None:
     path = write(GOOD)
     deployment = load_deployment(path)
     model = deployment.model()
-    assert (deployment.library_name, model.name, model.runtime, model.winograd) == (
-        "vision",
-        "classifier",
-        "cpu+gpu",
-        4,
-    )
+    assert (deployment.library_name, model.name, model.runtime) == ("vision", "classifier", "cpu+gpu")
+    assert model.settings == RunSettings(storage="fp16", winograd=4, queue_window=8, limit_kernel_time=False)
     assert model.source == path.parent / "models" / "classifier.onnx"
     assert model.mace_file == path.parent / "classifier.mace"
     (part,) = model.subgraphs
@@ -71,8 +70,33 @@ def test_a_published_form_is_read(write: Callable[[str], Path]) -> None:
 def test_what_has_no_effect_is_said(write: Callable[[str], Path]) -> None:
     """Keys that do not apply here are noted with their line, those of value 0 are not; none is a mistake."""
     notes = {n.key.rpartition(".")[2]: n.line for n in load_deployment(write(GOOD)).notes}
-    assert set(notes) == {"target_abis", "HEXAGON", "data_type", "opencl_queue_window_size", "obfuscate"}
+    assert set(notes) == {"target_abis", "HEXAGON", "obfuscate"}
     assert notes["obfuscate"] == 28
+
+
+def test_settings_of_the_engine(write: Callable[[str], Path]) -> None:
+    """Keys about the run become settings; where they are missing the usual holds, and half-precision sums are denied."""
+    bare = "".join(
+        line + "\n"
+        for line in GOOD.splitlines()
+        if not any(k in line for k in ("data_type", "limit_", "window_size", "winograd"))
+    )
+    assert load_deployment(write(bare)).model().settings == RunSettings()
+    text = (
+        GOOD.replace("fp16_fp32", "fp16_fp16")
+        .replace("kernel_time: 0", "kernel_time: 1")
+        .replace("winograd: 4", "winograd: 0")
+    )
+    deployment = load_deployment(write(text))
+    settings = deployment.model().settings
+    assert settings == RunSettings(storage="fp16", winograd=0, queue_window=8, limit_kernel_time=True)
+    assert [n.key.rpartition(".")[2] for n in deployment.notes if "float32" in n.text] == ["data_type"]
+    assert len(settings.words()) == 4
+    assert RunSettings().words() == []
+    assert RunSettings.from_json(asdict(settings)) == settings
+    arguments = engine_arguments(settings)
+    assert (arguments["options"].storage, arguments["options"].winograd) == ("fp16", 0)
+    assert (arguments["queue_window"], arguments["limit_kernel_time"]) == (8, True)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +122,22 @@ def test_what_has_no_effect_is_said(write: Callable[[str], Path]) -> None:
             "library_name: vision\nlibrary_name: twice",
             "line 2: the key 'library_name' comes twice",
         ),
+        (
+            "limit_opencl_kernel_time: 0",
+            "limit_opencl_kernel_time: 5",
+            "line 25: models.classifier.limit_opencl_kernel_time",
+        ),
+        (
+            "window_size: 8",
+            "window_size: -8",
+            "line 26: models.classifier.opencl_queue_window_size: '-8' is no whole number",
+        ),
+        (
+            "window_size: 8",
+            "window_size: 999999999",
+            "line 26: models.classifier.opencl_queue_window_size: 999999999 is over",
+        ),
+        ("fp16_fp32", "fp16", "line 24: models.classifier.data_type: 'fp16' is none of fp32_fp32, fp16_fp32"),
         ("obfuscate: 1", "obfuscate: [1", "line"),
     ],
 )

@@ -23,7 +23,7 @@ pytest.importorskip("onnxruntime")
 
 def run(model: Path, source: Path, device: str, **options: Any) -> Validation:
     """Validate on made-up numbers, keeping nothing."""
-    return validate(model, source, ValidationOptions(**options), device=device, storage=False)
+    return validate(model, source, ValidationOptions(**options), engine_arguments={"device": device, "storage": False})
 
 
 def test_a_right_model_passes(digits_model: Path, digits_source: Path, digits_data: Path, device_spec: str) -> None:

@@ -19,6 +19,7 @@ from mace.cli.options import DeviceOption, JsonOption, ShapeOption, parse_shapes
 from mace.cli.program_options import TrustOption, read_trust
 from mace.cli.progress import progress_bar
 from mace.cli.target import ConfigOption, ModelNameOption, read_target
+from mace.deployment.settings import RunSettings
 from mace.errors import InputError
 
 app = typer.Typer(add_completion=False)
@@ -83,8 +84,9 @@ def bench(
         program=str(start_from) if start_from else "",
         trust=read_trust(trust).policy,
         profile=profile,
-        shapes={**_declared_shapes(target), **parse_shapes(shapes)},
+        shapes={**(target.shapes() if target else {}), **parse_shapes(shapes)},
         ranges=options.read_ranges(ranges),
+        settings=target.settings if target else RunSettings(),
         **{k: v for k, v in chosen.items() if v is not None},
     )
     with progress_bar("measuring") as say:
@@ -103,16 +105,6 @@ def bench(
     for made, found in zip(records[1:], comparisons, strict=True):
         output.line("{} beside {}:", made["model"]["path"], records[0]["model"]["path"], style="bold")
         show_comparison(found)
-
-
-def _declared_shapes(target: Any) -> dict[str, tuple[int, ...]]:
-    from mace.model_file import read_header
-
-    if target is None or target.spec is None:
-        return {}
-    inputs = read_header(target.model).inputs
-    shapes = {t.name: t.shape_for(inputs[t.name]) for t in target.inputs if t.name in inputs}
-    return {n: s for n, s in shapes.items() if s is not None}
 
 
 def _places(record: Path, records: Sequence[Mapping[str, Any]]) -> list[Path]:

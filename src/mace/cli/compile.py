@@ -8,18 +8,24 @@ from typing import Annotated
 import typer
 
 from mace.cli import output
-from mace.cli.options import DeviceOption, JsonOption, ModelArgument, ShapeOption, StorageOption, parse_shapes
+from mace.cli.options import DeviceOption, JsonOption, ShapeOption, StorageOption, parse_shapes
 from mace.cli.progress import progress_bar
+from mace.cli.target import ConfigOption, ModelNameOption, OptionalModelArgument, read_target
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(name="compile")
 def compile_model(
-    model: ModelArgument,
-    destination: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
-        "mace_cl_compiled_program.bin"
-    ),
+    model: OptionalModelArgument = None,
+    destination: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The file to write; mace_cl_compiled_program.bin, or as --config names it."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    name: ModelNameOption = None,
     device: DeviceOption = "auto",
     shapes: ShapeOption = None,
     storage: StorageOption = None,
@@ -27,10 +33,13 @@ def compile_model(
 ) -> None:
     import mace
 
-    wanted = parse_shapes(shapes)
+    target = read_target(model, config, name)
+    wanted = {**target.shapes(), **parse_shapes(shapes)}
+    arguments = {"storage": target.storage(storage), **target.engine_arguments()}
+    destination = destination or target.program_to_write() or Path("mace_cl_compiled_program.bin")
     with (
         progress_bar("compiling") as progress,
-        mace.load(model, device=device, storage=storage, progress=progress) as engine,
+        mace.load(target.model, device=target.device(device), progress=progress, **arguments) as engine,
     ):
         engine.warm_up(engine.example_inputs(wanted))
         saved = engine.save_compiled_program(destination)

@@ -57,7 +57,7 @@ def report(
 
     target = read_target(model, config, name)
     source = against or target.source
-    device = target.device(device)
+    device, storage = target.device(device), target.storage(storage)
     start_from = target.program(program) or program_beside(target.model)
     form = _form(destination)
     measured = read_record(bench, "bench") if bench else None
@@ -133,7 +133,13 @@ def _bench(target: Target, program: Path | None, quick: bool, device: str, say: 
     from mace.measure.bench import QUICK, BenchOptions
     from mace.measure.bench import bench as run_bench
 
-    options = replace(QUICK if quick else BenchOptions(), device=device, program=str(program) if program else "")
+    options = replace(
+        QUICK if quick else BenchOptions(),
+        device=device,
+        program=str(program) if program else "",
+        shapes=target.shapes(),
+        settings=target.settings,
+    )
     command = ["mace", "bench", str(target.model), *(["--program", str(program)] if program else [])]
     (record,) = run_bench([target.model], options, command=command, progress=lambda s, share: say(s, 0.7 * share))
     return record
@@ -157,7 +163,10 @@ def _validate(
         options,
         command=command,
         progress=lambda step, share: say(step, 0.7 + 0.25 * share),
-        device=device,
-        storage=storage,
-        compiled_program=program,
+        engine_arguments={
+            **target.engine_arguments(),
+            "device": device,
+            "storage": storage,
+            "compiled_program": program,
+        },
     ).record

@@ -44,14 +44,17 @@ def run(
     target = read_target(model, config, name)
     device, program = target.device(device), target.program(program)
     start = time.perf_counter()
+    arguments = {"compiled_program": program, "storage": target.storage(storage), **target.engine_arguments()}
     with (
         progress_bar("preparing") as progress,
-        mace.load(target.model, device=device, compiled_program=program, storage=storage, progress=progress) as engine,
+        mace.load(target.model, device=device, progress=progress, **arguments) as engine,
     ):
         loaded = time.perf_counter()
         outputs = engine.run(_feeds(inputs, target, engine.inputs))
         finished = time.perf_counter()
         stats = engine.stats.to_json()
+    if destination is None and target.run_config is not None:
+        destination = target.run_config.file("output")
     if destination is not None:
         write_outputs(destination, outputs)
     shapes = {name: f"{value.dtype}{list(value.shape)}" for name, value in outputs.items()}
@@ -78,6 +81,8 @@ def run(
 
 def _feeds(texts: list[str] | None, target: Target, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
     """What ``--input`` gives, or else the first sample that the deployment file declares or lets be made up."""
+    if not texts and target.run_config is not None and (named := target.run_config.file("input")):
+        texts = [str(named)]
     if texts or not inputs:
         return read_inputs(texts or [], list(inputs))
     if target.spec is None:

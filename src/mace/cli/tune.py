@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from mace.cli import output
-from mace.cli.options import DeviceOption, JsonOption, ModelArgument, ShapeOption, StorageOption, parse_shapes
+from mace.cli.options import DeviceOption, JsonOption, ShapeOption, StorageOption, parse_shapes
 from mace.cli.progress import progress_bar
+from mace.cli.target import ConfigOption, ModelNameOption, OptionalModelArgument, read_target
 from mace.errors import InputError
 
 app = typer.Typer(add_completion=False)
@@ -18,13 +19,15 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def tune(
-    model: ModelArgument,
+    model: OptionalModelArgument = None,
     budget: Annotated[str, typer.Option(help="Time to spend, such as 60s, 5m or 1h.")] = "60s",
     level: Annotated[str, typer.Option(help="fast, normal or exhaustive: how many candidates are tried.")] = "normal",
     destination: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the compiled program, tuned parameters inside.")
     ] = None,
     parameters: Annotated[Path | None, typer.Option(help="Also write the tuned parameters, as readable JSON.")] = None,
+    config: ConfigOption = None,
+    name: ModelNameOption = None,
     device: DeviceOption = "auto",
     shapes: ShapeOption = None,
     storage: StorageOption = None,
@@ -37,8 +40,11 @@ def tune(
     if level not in LEVELS:
         raise InputError(f"--level '{level}' is none of {', '.join(LEVELS)}")
     seconds = parse_duration(budget)
-    with progress_bar("tuning") as progress, mace.load(model, device=device, storage=storage) as engine:
-        report = engine.tune(seconds, level, engine.example_inputs(parse_shapes(shapes)), progress)
+    target = read_target(model, config, name)
+    wanted = {**target.shapes(), **parse_shapes(shapes)}
+    arguments = {"device": target.device(device), "storage": target.storage(storage), **target.engine_arguments()}
+    with progress_bar("tuning") as progress, mace.load(target.model, **arguments) as engine:
+        report = engine.tune(seconds, level, engine.example_inputs(wanted), progress)
         if destination is not None:
             engine.save_compiled_program(destination)
         if parameters is not None:

@@ -54,7 +54,8 @@ def validate(
     ] = None,
     label_limit: Annotated[int | None, typer.Option(min=1, help="Labelled samples at most.")] = None,
     also: Annotated[
-        list[str] | None, typer.Option(help="Another form to score: NAME=x.mace, or NAME=x.onnx. May be repeated.")
+        list[str] | None,
+        typer.Option(help="Another form to score: NAME=x.mace, NAME=x.onnx, fp16 or bf16. May be repeated."),
     ] = None,
     program: Annotated[Path | None, typer.Option("--program", "-p", help="A program file to start from.")] = None,
     record: Annotated[Path | None, typer.Option("--output", "-o", help="Write the record to this JSON file.")] = None,
@@ -80,7 +81,11 @@ def validate(
         declared=target.spec.subgraphs if target.spec else (),
         layers=layers,
     )
-    arguments: dict[str, Any] = {"device": target.device(device), "storage": storage}
+    arguments: dict[str, Any] = {
+        "device": target.device(device),
+        "storage": target.storage(storage),
+        **target.engine_arguments(),
+    }
     start_from = target.program(program)
     script = plugin or _declared_plugin(target)
     with progress_bar("validating") as say:
@@ -90,8 +95,7 @@ def validate(
             wanted,
             command=own_command(),
             progress=say,
-            compiled_program=start_from,
-            **arguments,
+            engine_arguments={**arguments, "compiled_program": start_from},
         )
         result = done.record
         if accuracy or script is not None:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from mace.deployment.load import load_deployment
 from mace.deployment.records import Deployment, ModelSpec, Note, Subgraph, TensorSpec
+from mace.deployment.settings import RunSettings
 
-__all__ = ["Deployment", "ModelSpec", "Note", "Subgraph", "TensorSpec", "load_deployment"]
+__all__ = ["Deployment", "ModelSpec", "Note", "RunSettings", "Subgraph", "TensorSpec", "load_deployment"]

@@ -54,8 +54,8 @@ def read_switch(entry: Entry, found: Findings) -> bool:
     return text in _TRUE
 
 
-def read_int(entry: Entry, found: Findings, *, allowed: tuple[int, ...] = ()) -> int:
-    """A whole number that is not negative, or one of those allowed."""
+def read_int(entry: Entry, found: Findings, *, allowed: tuple[int, ...] = (), most: int = 10**18) -> int:
+    """A whole number from 0 to ``most``, or one of those allowed."""
     text = read_text(entry, found)
     if not re.fullmatch(r"\d{1,18}", text):
         if entry.text is not None:
@@ -65,6 +65,9 @@ def read_int(entry: Entry, found: Findings, *, allowed: tuple[int, ...] = ()) ->
     if allowed and value not in allowed:
         found.problem(entry, f"{value} is none of {', '.join(map(str, allowed))}")
         return allowed[0]
+    if value > most:
+        found.problem(entry, f"{value} is over {most}")
+        return most
     return value
 
 

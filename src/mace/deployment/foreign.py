@@ -22,8 +22,6 @@ MODEL: dict[str, str] = {
     "nnlib_graph_mode": _HEXAGON,
     "dsp_mode": _HEXAGON,
     "obfuscate": "names in a .mace file are not obfuscated; encrypt the program file to keep kernels from readers",
-    "limit_opencl_kernel_time": "launches are not split by time",
-    "opencl_queue_window_size": "the queue is not bounded",
     "quantize": "a model is run with the element types it has; quantise the ONNX model instead",
     "quantize_schema": "a model is run with the element types it has; quantise the ONNX model instead",
     "quantize_large_weights": "a model is run with the element types it has; quantise the ONNX model instead",

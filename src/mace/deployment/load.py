@@ -10,13 +10,18 @@ from mace.deployment import fields, foreign
 from mace.deployment.document import Entry, read_document
 from mace.deployment.fields import Findings
 from mace.deployment.records import Deployment, ModelSpec
+from mace.deployment.settings import STORAGES, RunSettings
 from mace.deployment.subgraph import read_subgraph
 from mace.errors import ConfigError
 
 PLATFORMS = ("onnx", "tensorflow", "caffe", "pytorch", "tflite", "keras", "megengine")
 RUNTIMES = ("cpu", "gpu", "cpu+gpu", "auto", *foreign.RUNTIMES)
-DATA_TYPES = ("fp32_fp32", "fp16_fp32", "fp16_fp16", "bf16_fp32")
-_MODEL_KEYS = ("platform", "model_file_path", "model_sha256_checksum", "subgraphs", "runtime", "data_type", "winograd")
+DATA_TYPES = tuple(name for name in STORAGES if name)
+WINDOW_MAX = 1 << 20
+_MODEL_KEYS = (
+    *("platform", "model_file_path", "model_sha256_checksum", "subgraphs", "runtime", "data_type", "winograd"),
+    *("limit_opencl_kernel_time", "opencl_queue_window_size"),
+)
 
 
 def load_deployment(path: str | os.PathLike[str]) -> Deployment:
@@ -66,8 +71,7 @@ def _model(name: str, entry: Entry, folder: Path, found: Findings) -> ModelSpec:
         if "subgraphs" in known
         else (),
         runtime=_runtime(known.get("runtime"), found),
-        data_type=_data_type(known.get("data_type"), found),
-        winograd=fields.read_int(known["winograd"], found, allowed=(0, 2, 4)) if "winograd" in known else 4,
+        settings=_settings(known, found),
         folder=folder,
     )
 
@@ -99,10 +103,23 @@ def _runtime(entry: Entry | None, found: Findings) -> str:
     return chosen
 
 
+def _settings(known: Mapping[str, Entry], found: Findings) -> RunSettings:
+    usual = RunSettings()
+    window, limit, winograd = (
+        known.get(key) for key in ("opencl_queue_window_size", "limit_opencl_kernel_time", "winograd")
+    )
+    return RunSettings(
+        storage=STORAGES[_data_type(known.get("data_type"), found)],
+        winograd=fields.read_int(winograd, found, allowed=(0, 2, 4)) if winograd else usual.winograd,
+        queue_window=fields.read_int(window, found, most=WINDOW_MAX) if window else usual.queue_window,
+        limit_kernel_time=fields.read_switch(limit, found) if limit else usual.limit_kernel_time,
+    )
+
+
 def _data_type(entry: Entry | None, found: Findings) -> str:
     if entry is None:
         return ""
     chosen = fields.read_choice(entry, found, DATA_TYPES)
-    if chosen != "fp32_fp32":
-        found.note(entry, f"a model is run with the element types it has; '{chosen}' does not change them")
+    if chosen == "fp16_fp16":
+        found.note(entry, "tensors are stored in float16, but sums stay in float32, as with fp16_fp32")
     return chosen

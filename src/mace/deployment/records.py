@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mace.deployment.settings import RunSettings
 from mace.errors import ConfigError
 from mace.tensor import DType, TensorType
 
@@ -92,8 +93,7 @@ class ModelSpec:
     sha256: str
     subgraphs: tuple[Subgraph, ...]
     runtime: str = "gpu"
-    data_type: str = ""
-    winograd: int = 4
+    settings: RunSettings = RunSettings()
     folder: Path = Path()
 
     @property

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mace.deployment.run_config import CONFIG_NAME, PATHS, read_run_config
 from mace.doctor.files import check_models, check_program_file, check_programs
 from mace.doctor.finding import Finding, Severity
 from mace.doctor.machine import check_devices, check_state, check_storage
-from mace.doctor.run_config import check_config, check_parameter_variable, check_parameters, is_binary, read_settings
-from mace.doctor.surroundings import CONFIG_NAME, Surroundings, add_file, look_around
+from mace.doctor.run_config import check_config, check_parameter_variable, check_parameters, is_binary
+from mace.doctor.surroundings import Surroundings, add_file, look_around
 from mace.errors import MaceError, StorageError
 from mace.files.folders import programs_folder
 
@@ -98,10 +99,10 @@ def _around(place: str | os.PathLike[str] | None, files: Sequence[str | os.PathL
 def _named_by(config: Path, around: Surroundings, device: Any) -> list[Finding]:
     """Program files outside the folder that a configuration names."""
     try:
-        settings = read_settings(config)
-    except (MaceError, UnicodeDecodeError):
+        read = read_run_config(config)
+    except MaceError:
         return []
-    programs = [s.path for s in settings if "opencl_binary" in s.name.lower() or "opencl_cache_full" in s.name.lower()]
+    programs = [read.place(s) for s in read.settings if PATHS.get(s.key) == "program" and s.value]
     known = {p.resolve() for p in around.programs}
     outside = [p for p in programs if p.is_file() and p.resolve() not in known]
     return [f for p in outside for f in check_program_file(p, around, device)]

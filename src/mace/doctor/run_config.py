@@ -1,55 +1,28 @@
-"""``mace_run.config``: either tuned parameters themselves, as upstream's older flow has it, or paths in plain text.
-
-The text form has one ``name=value`` per line, with the names of upstream's flags and variables; relative paths start at
-the file's own folder.
+"""Checks of a ``mace_run.config``: either tuned parameters themselves, as upstream's older flow has it, or paths in plain
+text (:mod:`mace.deployment.run_config`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mace.deployment.run_config import PATHS, PathKind, RunConfig, Setting, read_run_config
 from mace.doctor.finding import Code, Finding
-from mace.doctor.surroundings import Surroundings, is_parameters
-from mace.errors import MaceError, StorageError
-from mace.files.mapping import open_file
+from mace.doctor.surroundings import Surroundings, is_parameters, is_tunings
+from mace.engine.tunings import PARAMETERS_VARIABLE
+from mace.errors import ConfigError, MaceError, StorageError
 from mace.program.codec import recognise
 from mace.program.files import read_program
 
-CONFIG_BYTES_MAX = 64 << 20
-PARAMETER_VARIABLE = "MACE_RUN_PARAMETER_PATH"
-KEYS = {
-    "opencl_binary_file": Code.PROGRAM_PATH,
-    "opencl_cache_full_path": Code.PROGRAM_PATH,
-    "opencl_parameter_file": Code.PARAMETER_PATH,
-    "mace_run_parameter_path": Code.PARAMETER_PATH,
-    "mace_internal_storage_path": Code.STORAGE_PATH,
-    "model_file": Code.MODEL_PATH,
+CODES: dict[PathKind, Code] = {
+    "program": Code.PROGRAM_PATH,
+    "parameters": Code.PARAMETER_PATH,
+    "storage": Code.STORAGE_PATH,
+    "model": Code.MODEL_PATH,
 }
-"""Names of paths, in lower case, and the code for one that leads nowhere. Other names are settings and are left alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One line of the text form."""
-
-    line: int
-    name: str
-    path: Path
-
-
-def read_settings(config: Path) -> list[Setting]:
-    """The paths that a configuration names. Raises ``StorageError``, or ``UnicodeDecodeError`` when it is no text."""
-    raw = bytes(open_file(config, max_bytes=CONFIG_BYTES_MAX).data)
-    settings = []
-    for number, line in enumerate(raw.decode().splitlines(), 1):
-        name, equals, value = line.strip().lstrip("-").partition("=")
-        value = value.strip().strip("'\"")
-        if equals and value and name.strip().lower() in KEYS and not line.lstrip().startswith("#"):
-            settings.append(Setting(number, name.strip(), config.parent / value))
-    return settings
+"""The code for a path that leads nowhere."""
 
 
 def check_config(config: Path, around: Surroundings) -> Iterator[Finding]:
@@ -58,21 +31,22 @@ def check_config(config: Path, around: Surroundings) -> Iterator[Finding]:
         yield from check_parameters(config)
         return
     try:
-        settings = read_settings(config)
-    except (StorageError, UnicodeDecodeError) as error:
+        read = read_run_config(config)
+    except (StorageError, ConfigError) as error:
         yield Finding.make(Code.CONFIG_UNREADABLE, config, str(error), "mv", "-n", "--", config, f"{config}.aside")
         return
-    for setting in settings:
-        yield from _check_setting(setting, config, around)
+    for setting in read.settings:
+        if CODES.get(PATHS.get(setting.key, "input")) is not None and setting.value:
+            yield from _check_setting(setting, read, around)
 
 
 def check_parameter_variable(around: Surroundings) -> Iterator[Finding]:
     """Does ``MACE_RUN_PARAMETER_PATH`` lead to tuned parameters?"""
-    value = os.environ.get(PARAMETER_VARIABLE)
+    value = os.environ.get(PARAMETERS_VARIABLE)
     if not value:
         return
     if not Path(value).exists():
-        yield _lost(Code.PARAMETER_PATH, f"${PARAMETER_VARIABLE}", Path(value), around.parameters)
+        yield _lost(Code.PARAMETER_PATH, f"${PARAMETERS_VARIABLE}", Path(value), around.parameters)
     elif Path(value) not in around.parameters:
         yield from check_parameters(Path(value))
 
@@ -80,9 +54,19 @@ def check_parameter_variable(around: Surroundings) -> Iterator[Finding]:
 def check_parameters(path: Path) -> Iterator[Finding]:
     """Are the tuned parameters whole?"""
     try:
-        read_program(path)
+        _read_parameters(path)
     except MaceError as error:
         yield Finding.make(Code.PARAMETERS_DAMAGED, path, str(error), "mv", "-n", "--", path, f"{path}.aside")
+
+
+def _read_parameters(path: Path) -> None:
+    """Read them through: JSON of `mace tune`, or what upstream writes. Raises ``MaceError``."""
+    from mace.tuning.database import read_tuning_file
+
+    if is_tunings(path):
+        read_tuning_file(path)
+    else:
+        read_program(path)
 
 
 def is_binary(config: Path) -> bool:
@@ -97,9 +81,9 @@ def is_binary(config: Path) -> bool:
     return is_parameters(config)
 
 
-def _check_setting(setting: Setting, config: Path, around: Surroundings) -> Iterator[Finding]:
-    code, path = KEYS[setting.name.lower()], setting.path
-    where = f"{config}, line {setting.line}: {setting.name}"
+def _check_setting(setting: Setting, config: RunConfig, around: Surroundings) -> Iterator[Finding]:
+    code, path = CODES[PATHS[setting.key]], config.place(setting)
+    where = f"{config.path}, line {setting.line}: {setting.name}"
     if code is Code.STORAGE_PATH:
         if not path.is_dir():
             what = "a file stands there" if path.exists() else f"there is no folder {path}"
@@ -126,5 +110,5 @@ def _lost(code: Code, where: str, path: Path, candidates: list[Path]) -> Finding
             code, where, f"{detail}; such a file lies at {meant}", "install", "-D", "-m", "644", "--", meant, path
         )
     if code is Code.PARAMETER_PATH:
-        return Finding.make(code, where, f"{detail}, and no tuned parameters nearby", "unset", PARAMETER_VARIABLE)
+        return Finding.make(code, where, f"{detail}, and no tuned parameters nearby", "unset", PARAMETERS_VARIABLE)
     return Finding.make(code, where, f"{detail}, and no such file nearby", "mkdir", "-p", "--", path.parent)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mace.deployment.run_config import CONFIG_NAME
 from mace.errors import MaceError
 from mace.files.mapping import open_file
 from mace.model_file import ModelHeader, read_header
 from mace.program.codec import FileLayout, recognise
 from mace.program.limits import DEFAULT_LIMITS
 
-CONFIG_NAME = "mace_run.config"
 FILES_MAX = 2_000
 """Files of a folder that are looked at."""
 DEPTH_MAX = 3
@@ -67,6 +67,8 @@ def add_file(found: Surroundings, path: Path) -> None:
 
 def kind_of(path: Path) -> str:
     """``program``, ``parameters`` or nothing of ours."""
+    if is_tunings(path):
+        return "parameters"
     named = path.name.startswith(_PROGRAM_NAMES) and ".corrupt-" not in path.name and path.suffix in (".bin", "")
     try:
         with path.open("rb") as file:
@@ -82,6 +84,15 @@ def kind_of(path: Path) -> str:
             return "parameters"
         return "program" if named or path.suffix == ".bin" else ""
     return "program" if layout is not FileLayout.MOVIDIUS else ""
+
+
+def is_tunings(path: Path) -> bool:
+    """Whether it looks like tuned parameters as `mace tune` writes them: JSON that begins with a device."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64).split()[:2] == [b"{", b'"device":']
+    except OSError:
+        return False
 
 
 def is_parameters(path: Path) -> bool:

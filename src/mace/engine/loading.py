@@ -29,6 +29,7 @@ def load(
     reuse: ReusePolicy = "exact",
     trust: TrustPolicy = "own",
     secret: Secret | None = None,
+    parameters: str | os.PathLike[str] | None = None,
     context: Context | None = None,
     options: PlanOptions | None = None,
     isolate: bool = True,
@@ -43,7 +44,8 @@ def load(
 
     ``device``: ``auto``, ``gpu``, ``cpu``, part of a platform's or device's name, or an index as ``mace devices`` prints it.
     ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
-    folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``context``: share one that
+    folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``parameters``: a file of
+    tuned parameters, as ``mace tune --parameters`` writes it, for plans that are still to be made. ``context``: share one that
     another engine uses. ``proof``: what a binary that was never loaded here must compute, as noted in its file or as its
     ``source`` does, which is compiled for that. ``threads`` limits the cores (or compute units) that are used.
     ``priority``, ``queue_window`` and ``limit_kernel_time`` are for devices that others use too, see
@@ -66,6 +68,7 @@ def load(
         reuse=reuse,
         trust=trust,
         secret=secret,
+        parameters=parameters,
         isolate=isolate,
         proof=proof,
         threads=threads,

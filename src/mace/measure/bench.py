@@ -7,11 +7,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+from mace.deployment.settings import RunSettings
 from mace.measure.data import Range
 from mace.measure.processes import Workshop
 from mace.measure.records import device_summary, heading, model_summary
@@ -49,6 +50,7 @@ class BenchOptions:
     profile: bool = True
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    settings: RunSettings = RunSettings()
 
 
 QUICK = BenchOptions(cold=1, storage=1, rounds=2, runs=20, seconds=0.5, batches=(1,), threads=(1, 2))
@@ -121,6 +123,7 @@ class _Bench:
             trust=options.trust,
             shapes=options.shapes,
             ranges=options.ranges,
+            settings=options.settings,
             warm_up=0,
             runs=0,
         )
@@ -188,6 +191,7 @@ class _Bench:
                 "path": self.options.program or "made for this measurement",
                 "bytes": program.stat().st_size if program.exists() else 0,
             },
+            "settings": asdict(self.options.settings),
             "starts": {kind: _starts(results) for kind, results in self.starts.items() if results},
             "latency": _latency(rounds, [r["warm_up"] for r in self.starts["program"]]),
             "throughput": self.throughput,
@@ -221,8 +225,6 @@ def _latency(rounds: list[list[float]], warm_up: list[list[float]]) -> dict[str,
 
 
 def _summary(values: Sequence[float]) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return asdict(Summary.of(values))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from mace.engine.engine import MaceEngine, load
 from mace.errors import InputError
 from mace.measure.accuracy import Contender
 from mace.measure.source import SourceModel
+from mace.plan.options import PlanOptions, Storage
 
 COMPILED = "compiled"
+STORED: tuple[Storage, ...] = ("fp16", "bf16")
+"""Forms that are the first model itself, its tensors stored in fewer bits."""
 
 
 @contextmanager
@@ -25,8 +29,9 @@ def opened(
 ) -> Iterator[list[Contender]]:
     """Contenders, the source first.
 
-    ``models`` maps names to ``.mace`` files, or to ``.onnx`` files that onnxruntime runs. With ``program`` the first of
-    the models comes once more, started from that file, as ``compiled``.
+    ``models`` maps names to ``.mace`` files, or to ``.onnx`` files that onnxruntime runs; ``fp16`` and ``bf16`` without a
+    file are the first of the models with its tensors stored so. With ``program`` the first comes once more, started from
+    that file, as ``compiled``.
     """
     with ExitStack() as stack:
         first = None
@@ -35,7 +40,12 @@ def opened(
             if Path(path).suffix == ".onnx":
                 contenders.append(Contender(name, {}, SourceModel(path).run))
                 continue
-            engine = stack.enter_context(load(path, **engine_arguments))
+            arguments = engine_arguments
+            if not path:
+                if first is None or name not in STORED:
+                    raise InputError(f"'{name}' without a file is none of {', '.join(STORED)}; write NAME=PATH")
+                path, arguments = first[1], _stored(name, engine_arguments)
+            engine = stack.enter_context(load(path, **arguments))
             first = first or (engine, path)
             contenders.append(_of_engine(name, engine))
         if first is None:
@@ -47,17 +57,23 @@ def opened(
         yield [Contender("source", inputs, source.run), *(Contender(c.name, inputs, c.run) for c in contenders)]
 
 
+def _stored(name: str, engine_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with tensors stored in fewer bits."""
+    options = engine_arguments.get("options") or PlanOptions()
+    return {**engine_arguments, "options": replace(options, storage=name)}
+
+
 def _of_engine(name: str, engine: MaceEngine) -> Contender:
     return Contender(name, engine.inputs, engine.run)
 
 
 def named(texts: Sequence[str]) -> dict[str, str]:
-    """Models by name from ``NAME=PATH`` texts. Raises ``InputError``."""
+    """Models by name from ``NAME=PATH`` texts; ``fp16`` and ``bf16`` may stand alone. Raises ``InputError``."""
     found: dict[str, str] = {}
     for text in texts:
         name, equals, path = text.partition("=")
-        if not equals or not name or not path:
-            raise InputError(f"'{text}' is not of the form NAME=PATH")
+        if name not in STORED and not (equals and name and path):
+            raise InputError(f"'{text}' is not of the form NAME=PATH, nor one of {', '.join(STORED)}")
         if name in (*found, "source", COMPILED):
             raise InputError(f"the name '{name}' is taken")
         found[name] = path

@@ -20,13 +20,7 @@ from mace.opencl.context import Context
 def measure_profile(task: Task) -> Result:
     """Every launch's median time over ``runs`` passes in order, with its rates, and the device's measured limits."""
     context = Context(select_device(task.device), profiling=True)
-    with load(
-        task.model,
-        context=context,
-        compiled_program=task.program or None,
-        storage=task.storage or False,
-        trust=task.trust,
-    ) as engine:
+    with load(task.model, context=context, **task.engine_arguments()) as engine:
         (sample,) = generated(engine.inputs, 1, 0, task.ranges, task.shapes)
         engine.run(sample)
         pairs = [pair for executor in engine.executors() for pair in executor.launches()]

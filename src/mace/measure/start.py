@@ -21,13 +21,7 @@ def measure_start(task: Task, entered: float) -> Result:
     from mace.engine.engine import load
 
     imported = time.perf_counter()
-    with load(
-        task.model,
-        device=task.device,
-        compiled_program=task.program or None,
-        storage=task.storage or False,
-        trust=task.trust,
-    ) as engine:
+    with load(task.model, device=task.device, **task.engine_arguments()) as engine:
         (sample,) = generated(engine.inputs, 1, 0, task.ranges, task.shapes)
         loaded = time.perf_counter()
         engine.run(sample)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from mace.deployment.settings import RunSettings
 from mace.measure.data import Range
 
 Work = Literal["start", "throughput", "profile"]
@@ -29,6 +30,7 @@ class Task:
     trust: Literal["own", "signed", "any"] = "own"
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    settings: RunSettings = RunSettings()
     began: float = 0.0
     warm_up: int = 5
     runs: int = 50
@@ -49,7 +51,19 @@ class Task:
             data[name] = {k: tuple(v) for k, v in data[name].items()}
         for name in ("batches", "threads"):
             data[name] = tuple(data[name])
+        data["settings"] = RunSettings.from_json(data["settings"])
         return cls(**data)
+
+    def engine_arguments(self) -> dict[str, Any]:
+        """Arguments of ``mace.load`` but for the model and the device."""
+        from mace.engine.deployed import engine_arguments
+
+        return {
+            "compiled_program": self.program or None,
+            "storage": self.storage or False,
+            "trust": self.trust,
+            **engine_arguments(self.settings),
+        }
 
 
 Result = dict[str, Any]

@@ -18,13 +18,7 @@ def measure_throughput(task: Task) -> Result:
     A model whose first dimension is fixed has one batch size; the others are listed as not possible.
     """
     rows: list[dict[str, Any]] = []
-    with load(
-        task.model,
-        device=task.device,
-        compiled_program=task.program or None,
-        storage=task.storage or False,
-        trust=task.trust,
-    ) as engine:
+    with load(task.model, device=task.device, **task.engine_arguments()) as engine:
         combinations = [*((b, 1) for b in task.batches), *((task.batches[0], t) for t in task.threads if t != 1)]
         for batch, threads in combinations:
             try:

@@ -16,6 +16,7 @@ from mace.measure.layers import LayerReport, compare_layers
 from mace.measure.records import device_summary, heading, model_summary
 from mace.measure.source import SourceModel
 from mace.measure.thresholds import Thresholds, precision_of, thresholds_for
+from mace.plan.options import PlanOptions
 from mace.tensor import TensorType
 
 Progress = Callable[[str, float], None]
@@ -47,7 +48,7 @@ class ValidationOptions:
 
     data: DataSource = field(default_factory=DataSource)
     precision: str = ""
-    """``fp32``, ``fp16``, ``bf16`` or ``int8``; empty takes what the model's weights show."""
+    """``fp32``, ``fp16``, ``bf16`` or ``int8``; empty takes what tensors are stored in."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     declared: tuple[Subgraph, ...] = ()
     """Parts of a deployment file, whose thresholds hold where ``thresholds`` says nothing."""
@@ -83,22 +84,22 @@ def validate(
     *,
     command: list[str] | None = None,
     progress: Progress | None = None,
-    **engine_arguments: Any,
+    engine_arguments: Mapping[str, Any] | None = None,
 ) -> Validation:
     """Compare a ``.mace`` file with the ONNX file it was made from. ``engine_arguments`` are those of ``mace.load``.
 
     Raises ``ModelError``, ``InputError``, ``DeviceError`` or ``MissingExtraError``.
     """
-    options = options or ValidationOptions()
+    options, arguments = options or ValidationOptions(), dict(engine_arguments or {})
     say = progress or (lambda step, share: None)
     say("source", 0.0)
     reference = SourceModel(source)
-    with load(model, **engine_arguments) as engine:
+    with load(model, **arguments) as engine:
         samples = list(options.data.samples(engine.inputs))
         if not samples:
             raise InputError("there is no sample to compare on")
         check_interfaces(engine.inputs, reference)
-        precision = options.precision or _precision(model)
+        precision = options.precision or _precision(model, engine.settings.plan)
         limits = options.limits(engine.device.traits.kind, precision)
         found = _compare(engine, reference, samples, lambda share: say("outputs", 0.1 + 0.6 * share))
         reports = tuple(_report(name, all_of, limits) for name, all_of in found.items())
@@ -106,7 +107,7 @@ def validate(
     layers = None
     if options.layers:
         say("layers", 0.7)
-        layers = compare_layers(model, reference, samples[0], limits, **engine_arguments)
+        layers = compare_layers(model, reference, samples[0], limits, **arguments)
     passed = all(not r.broken for r in reports) and (layers is None or layers.first is None)
     record = {
         **heading("validate", command),
@@ -135,10 +136,12 @@ def check_interfaces(inputs: Mapping[str, TensorType], reference: SourceModel) -
         )
 
 
-def _precision(model: str | os.PathLike[str]) -> str:
+def _precision(model: str | os.PathLike[str], options: PlanOptions) -> str:
+    """What the model's weights are kept in: as its file has them, or in the fewer bits that they are stored in."""
     from mace.model_file import load_model
 
-    return precision_of(load_model(model, verify=False).graph.constants)
+    of_file = precision_of(load_model(model, verify=False).graph.constants)
+    return options.storage if of_file == "fp32" else of_file
 
 
 def _compare(
