@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from mace.report.html import render_html
+from mace.report.keys import key_figures
 from mace.report.markdown import render_markdown
-from mace.report.text import duration, markdown, markdown_code, plain, size
+from mace.report.text import duration, markdown, markdown_block, markdown_code, moment, plain, size
 from tests.report.conftest import HOSTILE
 
 Make = Callable[..., dict[str, Any]]
@@ -43,6 +44,21 @@ def test_the_five_parts_are_there(record: Make) -> None:
     ):
         assert f"{number}. {part}" in page
         assert f"## {number}. {part}" in text
+
+
+def test_the_key_figures_come_first(record: Make) -> None:
+    """Start, run, error and findings at a glance, a missed threshold and a finding marked as bad; the same in Markdown."""
+    made = record()
+    keys = {k.name: k for k in key_figures(made)}
+    assert {"Load and first run", "One run", "Largest error", "mace doctor"} <= set(keys)
+    assert "times as long" in keys["Load and first run"].words
+    page = render_html(made)
+    assert page.index('class="keys"') < page.index("1. Project overview")
+    assert all(k.value.replace("-", "\\-").replace(".", "\\.") in render_markdown(made) for k in keys.values())
+    made["troubleshooting"]["findings"] = []
+    made["results"]["validation"]["outputs"][0]["broken"] = ["signal-to-noise 3"]
+    moods = {k.name: k.mood for k in key_figures(made)}
+    assert (moods["mace doctor"], moods["Largest error"]) == ("good", "bad")
 
 
 def test_every_figure_has_a_chart_and_a_table(record: Make) -> None:
@@ -161,3 +177,6 @@ def test_text_for_people() -> None:
     assert markdown_code("a ``b`` c") == "```a ``b`` c```"
     assert markdown("a|b\n<c>") == "a\\|b &lt;c&gt;"
     assert plain("a\u200bb") == "a\\u200bb"
+    assert moment("2026-11-05T07:08:09+00:00") == "5 November 2026, 07:08 UTC"
+    assert moment("<b>") == "<b>"
+    assert markdown_block("a\n```\nb", indent=2) == "\n  ````\n  a\n  ```\n  b\n  ````\n"

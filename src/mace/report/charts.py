@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from html import escape
 from itertools import count
 from math import ceil, floor, log10
+from typing import TypeAlias
 
 from mace.report.text import plain
+
+Captions: TypeAlias = tuple[str, str]
+"""What the axis along and the one up count."""
 
 WIDTH = 360
 ROW = 38
@@ -80,7 +84,12 @@ def bars(title: str, summary: str, rows: Sequence[Bar]) -> str:
 
 
 def histogram(
-    title: str, summary: str, values: Sequence[float], unit: float, marks: Sequence[tuple[str, float]]
+    title: str,
+    summary: str,
+    values: Sequence[float],
+    unit: float,
+    marks: Sequence[tuple[str, float]],
+    captions: Captions = ("", ""),
 ) -> str:
     """How often values fall where; ``marks`` are named places. What lies far out is gathered in the last column."""
     low, most = min(values), max(values)
@@ -89,15 +98,17 @@ def histogram(
     counts = [0] * BINS
     for v in values:
         counts[min(BINS - 1, int((v - low) / (high - low) * BINS))] += 1
-    plot = _Plot((low / unit, high / unit), (0.0, float(max(counts))), top=MARGIN[0] + 13 * len(marks))
-    out = [*plot.axes(ticks_y=3)]
+    plot = _Plot(
+        (low / unit, high / unit), (0.0, float(max(counts))), top=MARGIN[0] + 13 * (len(marks) + bool(captions[1]))
+    )
+    out = [*plot.axes(ticks_y=3), *plot.captions(captions)]
     step = (high - low) / BINS / unit
     for i, n in enumerate(counts):
         x0, x1 = plot.x(low / unit + i * step), plot.x(low / unit + (i + 1) * step)
         place = f'x="{x0 + 0.5:.2f}" y="{plot.y(float(n)):.2f}" width="{max(x1 - x0 - 1, 0.5):.2f}"'
         out.append(f'<rect class="s1" {place} height="{plot.bottom - plot.y(float(n)):.2f}"/>')
     for i, (name, value) in enumerate(marks):
-        x, y = plot.x(min(value, high) / unit), MARGIN[0] + 13 * i
+        x, y = plot.x(min(value, high) / unit), MARGIN[0] + 13 * (i + bool(captions[1]))
         out.append(f'<line class="mark" x1="{x:.2f}" x2="{x:.2f}" y1="{y}" y2="{plot.bottom}"/>')
         end = " end" if x > WIDTH / 2 else ""
         arrow = " →" if value > high else ""
@@ -106,14 +117,20 @@ def histogram(
 
 
 def lines(
-    title: str, summary: str, series: Sequence[Series], *, from_zero: bool = True, logarithmic: bool = False
+    title: str,
+    summary: str,
+    series: Sequence[Series],
+    captions: Captions = ("", ""),
+    *,
+    from_zero: bool = True,
+    logarithmic: bool = False,
 ) -> str:
-    """Series over a common axis, as lines or dots."""
+    """Series over a common axis, as lines or dots; ``captions`` say what lies along and up."""
     points = [p for s in series for p in s.points]
     xs, ys = [p[0] for p in points] or [0.0], [p[1] for p in points] or [0.0]
     bottom = 0.0 if from_zero and not logarithmic else min(ys)
-    plot = _Plot((min(xs), max(xs)), (bottom, max(ys)), logarithmic)
-    out = [*plot.axes()]
+    plot = _Plot((min(xs), max(xs)), (bottom, max(ys)), logarithmic, top=MARGIN[0] + 13 * bool(captions[1]))
+    out = [*plot.axes(), *plot.captions(captions)]
     for s in series:
         at = [(plot.x(x), plot.y(y)) for x, y in s.points]
         if s.joined and len(at) > 1:
@@ -171,6 +188,14 @@ class _Plot:
         for value in nice_ticks(*self._xs, ticks_x):
             yield _text(self.x(value), self.bottom + 15, _number(value), "tick mid")
         yield f'<line class="axis" x1="{self.left}" x2="{self.right}" y1="{self.bottom}" y2="{self.bottom}"/>'
+
+    def captions(self, texts: Captions) -> Iterator[str]:
+        """What the axes count: below the right end, and above the left."""
+        along, up = texts
+        if along:
+            yield _text(self.right, self.bottom + 29, along, "tick end")
+        if up:
+            yield _text(0, 10, up, "tick")
 
     def _ticks_y(self, wanted: int) -> list[float]:
         if not self._log:

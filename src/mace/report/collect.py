@@ -11,6 +11,7 @@ from mace.doctor import diagnose
 from mace.errors import MaceError
 from mace.measure.origin import origin_of
 from mace.measure.records import heading, model_summary
+from mace.report.workflow import workflow
 
 PROGRAM_NAMES = ("mace_cl_compiled_program.bin",)
 
@@ -43,7 +44,7 @@ def collect(
             "device": _device(device, bench, validation),
         },
         "program": _program(program),
-        "workflow": _workflow(about["path"], source, program, bench, validation, journal, command),
+        "workflow": workflow(about["path"], source, program, bench, validation, journal, command),
         "results": {"bench": dict(bench) if bench else None, "validation": dict(validation) if validation else None},
         "troubleshooting": diagnosis.to_json(),
     }
@@ -114,64 +115,3 @@ def _program(path: str | os.PathLike[str] | None) -> dict[str, Any] | None:
         "tuned": any(e.kind == "tuning" for e in report.entries),
         "problem": "",
     }
-
-
-def _workflow(
-    model: str,
-    source: str | os.PathLike[str] | None,
-    program: str | os.PathLike[str] | None,
-    bench: Mapping[str, Any] | None,
-    validation: Mapping[str, Any] | None,
-    journal: Sequence[Mapping[str, Any]],
-    command: list[str] | None,
-) -> list[dict[str, Any]]:
-    """The steps of the deployment, each with its command, and whether that is known to have been run."""
-    import shlex
-
-    extra = "[cpu]"
-    steps = [_step("environment", f"pip install 'mace-cl{extra}'", "mace and, on x86-64, an OpenCL device", [])]
-    if source is not None:
-        words = ["mace", "convert", os.fspath(source), "-o", model]
-        steps.append(_step("conversion", shlex.join(words), "ONNX to the portable model file", journal))
-    if any("tune" in _words(entry)[1:2] for entry in journal):
-        steps.append(_step("tuning", shlex.join(["mace", "tune", model]), "kernels fitted to the device", journal))
-    if program is not None:
-        words = ["mace", "compile", model, "-o", os.fspath(program)]
-        steps.append(_step("compilation", shlex.join(words), "every kernel compiled for the device", journal))
-    for name, record, purpose in (
-        ("validation", validation, "the model's answers beside its source's"),
-        ("measurement", bench, "starts, latency, throughput, launch by launch"),
-    ):
-        if record and record.get("command"):
-            steps.append(
-                {
-                    "name": name,
-                    "command": record["command"],
-                    "purpose": purpose,
-                    "recorded": True,
-                    "when": record["created"],
-                }
-            )
-    own = shlex.join(command) if command else ""
-    steps.append({"name": "report", "command": own, "purpose": "this page", "recorded": bool(own), "when": ""})
-    return steps
-
-
-def _words(entry: Mapping[str, Any]) -> list[str]:
-    return [str(w) for w in entry.get("command", [])]
-
-
-_COMMAND_OF = {"conversion": "convert", "tuning": "tune", "compilation": "compile"}
-
-
-def _step(name: str, command: str, purpose: str, journal: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A step with the command that the journal has for it, or else the one that does it again."""
-    import shlex
-
-    for entry in reversed(journal):
-        words = _words(entry)
-        if words[1:2] == [_COMMAND_OF.get(name, "")] and entry.get("exit_code") == 0:
-            when, seconds = str(entry.get("time", "")), entry.get("seconds")
-            done = {"name": name, "command": shlex.join(words), "purpose": purpose, "recorded": True, "when": when}
-            return {**done, "seconds": seconds}
-    return {"name": name, "command": command, "purpose": purpose, "recorded": False, "when": ""}

@@ -12,7 +12,7 @@ from mace.report.text import duration, size
 STARTS = {"cold": "Nothing compiled", "storage": "From the storage", "program": "From the program file"}
 STEPS = (("python", "interpreter"), ("imports", "imports"), ("load", "load"), ("first_run", "first run"))
 LAUNCHES_SHOWN = 15
-WIDE_COLUMNS = 5
+NARROW_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Figure:
     @property
     def wide(self) -> bool:
         """Whether its table needs the whole width of a page."""
-        return len(self.table.columns) > WIDE_COLUMNS
+        return len(self.table.columns) > NARROW_COLUMNS or self.key == "accuracy"
 
 
 def figures_of(record: Mapping[str, Any]) -> list[Figure]:
@@ -108,7 +108,7 @@ def _latency(latency: Mapping[str, Any]) -> Figure:
     names = {"median": "median", "p95": "95 %", "p99": "99 %", "mean": "mean", "low": "least", "high": "most"}
     rows = [(label, duration(latency[key])) for key, label in names.items()]
     rows.append(("spread (median distance from the median)", duration(latency["mad"])))
-    chart = charts.histogram(f"Steady latency in {name}", words, flat, unit, marks)
+    chart = charts.histogram(f"Steady latency in {name}", words, flat, unit, marks, (f"{name} a run", "runs"))
     return Figure("latency", "Steady latency", words, chart, Table(columns, tuple(rows)))
 
 
@@ -127,7 +127,7 @@ def _warm_up(latency: Mapping[str, Any]) -> Figure:
         (f"process {i + 1}", *(duration(t) for t in (r[0] if r else 0.0, _median(r[warm:] or r or [0.0]))))
         for i, r in enumerate(rounds)
     )
-    chart = charts.lines("Warm-up", words, series)
+    chart = charts.lines("Warm-up", words, series, ("number of the run", "ms"))
     return Figure("warm-up", "Warm-up", words, chart, Table(("Process", "#second run", "#steady"), rows))
 
 
@@ -233,7 +233,7 @@ def _layers(layers: Mapping[str, Any]) -> Figure:
         for x in worst
     )
     columns = ("Layer", "Operator", "#SNR, dB", "#error over span", "thresholds")
-    chart = charts.lines("Layer by layer", words, series, from_zero=False)
+    chart = charts.lines("Layer by layer", words, series, ("layers in order", "dB"), from_zero=False)
     legend = ("layer", "misses its threshold") if bad else ()
     return Figure("layers", "Layer by layer", words, chart, Table(columns, rows), legend)
 

@@ -9,7 +9,8 @@ from typing import Any
 from mace.errors import MissingExtraError
 from mace.report import sections
 from mace.report.figures import Figure, figures_of
-from mace.report.text import plain, size
+from mace.report.keys import key_figures
+from mace.report.text import moment, plain, size
 
 
 def render_html(record: Mapping[str, Any]) -> str:
@@ -23,11 +24,13 @@ def render_html(record: Mapping[str, Any]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.finalize = _shown
     environment.filters["size"] = size
+    environment.filters["moment"] = moment
     # Charts and the style sheet are made here, every text in them escaped already.
     template = environment.from_string(_file("report.html.j2"))
     page: str = template.render(
         record=record,
         style=Markup(_file("report.css")),  # noqa: S704
+        keys=key_figures(record),
         overview=sections.overview(record),
         program=sections.program(record),
         missing=sections.missing(record),

@@ -7,7 +7,8 @@ from typing import Any
 
 from mace.report import sections
 from mace.report.figures import Figure, figures_of
-from mace.report.text import markdown, markdown_code
+from mace.report.keys import key_figures
+from mace.report.text import markdown, markdown_block, markdown_code, moment
 
 
 def render_markdown(record: Mapping[str, Any]) -> str:
@@ -17,6 +18,9 @@ def render_markdown(record: Mapping[str, Any]) -> str:
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {markdown(record['title'])}"
+    yield "\n| | | |\n|---|---|---|"
+    for key in key_figures(record):
+        yield _row((key.name, key.value, key.words))
     yield "\n## 1. Project overview"
     for heading, pairs in sections.overview(record).items():
         yield f"\n### {heading}\n"
@@ -25,8 +29,9 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield from _pairs(sections.program(record))
     yield "\n## 3. Deployment workflow\n"
     for number, step in enumerate(record["workflow"], 1):
-        done = f"run {markdown(step['when'])}" if step["when"] else "as run" if step["recorded"] else "to do it again"
-        yield f"{number}. {markdown(step['name'])}, {markdown(step['purpose'])} ({done}): {markdown_code(step['command'])}"
+        done = f" (run {markdown(moment(step['when']))})" if step["when"] else ""
+        yield f"{number}. **{markdown(step['name'])}**: {markdown(step['purpose'])}{done}"
+        yield markdown_block(step["command"], indent=3)
     yield "\n## 4. Results"
     for text, command in sections.missing(record):
         yield f"\n{markdown(text)} {markdown_code(command)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mace.report.text import size
+from mace.report.text import moment, size
 
 Pairs = list[tuple[str, str]]
 
@@ -46,7 +46,7 @@ def overview(record: Mapping[str, Any]) -> dict[str, Pairs]:
         ]
     host = record["host"]
     parts["Made"] = [
-        ("When", record["created"]),
+        ("When", moment(record["created"])),
         ("By", f"mace {record['mace']}, Python {host['python']}"),
         ("On", f"{host['system']}, {host['cores']} cores"),
     ]
@@ -72,7 +72,7 @@ def program(record: Mapping[str, Any]) -> Pairs:
             ("Belongs to", f"{d['platform_name']}: {d['device_name']}, driver {d['driver_version']}")
             for d in p["devices"]
         ),
-        ("Written", p["written"]),
+        ("Written", moment(p["written"])),
         ("Tuned parameters", "inside" if p["tuned"] else "none inside"),
     ]
 

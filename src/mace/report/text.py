@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import datetime, timedelta
 from html import escape
 
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # controls, direction overrides, surrogates, unassigned
@@ -29,6 +30,23 @@ def markdown_code(value: object) -> str:
     fence = "`" * (max((len(m) for m in re.findall(r"`+", text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") or not text else ""
     return f"{fence}{space}{text.replace('|', chr(92) + '|')}{space}{fence}"
+
+
+def markdown_block(value: object, indent: int = 0) -> str:
+    """Text of several lines as a code block; ``indent`` spaces put it below an item of a list."""
+    lines = plain(value).split("\n")
+    fence = "`" * max(3, max((len(m) for m in re.findall(r"`+", "\n".join(lines))), default=0) + 1)
+    return "\n".join(f"{' ' * indent}{line}".rstrip() for line in ["", fence, *lines, fence, ""])
+
+
+def moment(text: str) -> str:
+    """A time in ISO 8601 as people write it, to the minute; any other text as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = " UTC" if when.utcoffset() == timedelta(0) else f" UTC{when:%z}" if when.utcoffset() is not None else ""
+    return f"{when.day} {when:%B %Y, %H:%M}{zone}"
 
 
 def size(count: float) -> str:
