@@ -56,6 +56,10 @@ while True:
         os.abort()
     if word == "hang":
         time.sleep(1000)
+    if word == "steps":
+        for step in range(20):
+            time.sleep(0.1)
+            send(out, {"stage": f"creating kernel {step}"})
     if word == "exit":
         os._exit(7)
     if word == "rubbish":
@@ -164,6 +168,14 @@ def test_a_driver_that_hangs_is_given_up(device: Device, fake: list[str]) -> Non
     assert found.timed_out
     assert "did not answer in time" in str(found)
     assert time.monotonic() - began < 20
+
+
+def test_a_large_program_takes_its_time(device: Device, fake: list[str]) -> None:
+    """The limit holds for each step: a worker that gets on is not given up, however many steps there are."""
+    with Worker(device, fake) as worker:
+        began = time.monotonic()
+        assert isinstance(worker.run(CompileJob("steps"), seconds=1.5), Done)
+        assert time.monotonic() - began > 1.5
 
 
 @pytest.mark.parametrize(("word", "how"), [("exit", "exit code 7"), ("rubbish", "running kernel rubbish")])

@@ -15,8 +15,8 @@ from mace.opencl.device import Device
 from mace.opencl.frames import ConversationError, receive, send
 from mace.opencl.jobs import Done, Job, Outcome, Refused, WorkerCrash, refusal_from_json
 
-JOB_SECONDS = 300.0
-"""How long one job may take: PoCL on a small ARM processor needs seconds per kernel."""
+SILENT_SECONDS = 300.0
+"""How long a worker may be at one step of a job: some drivers take minutes to hand out the binary of a large program."""
 
 
 class Worker:
@@ -46,19 +46,22 @@ class Worker:
         """Whether it has opened its device and can be given another job."""
         return self._greeted and self.alive
 
-    def run(self, job: Job, seconds: float = JOB_SECONDS) -> Outcome:
-        """Do one job within a time limit. Never raises for what the driver does; after a crash the worker is dead."""
+    def run(self, job: Job, seconds: float = SILENT_SECONDS) -> Outcome:
+        """Do one job, each step of it (building, one kernel, reading the binary) within ``seconds``.
+
+        Never raises for what the driver does; after a crash or a step that took too long the worker is dead.
+        """
         watchdog = _Watchdog(self, seconds)
         self._stderr.seek(0, 2)
         said_before = self._stderr.tell()
         try:
             with watchdog:
                 if not self._greeted:
-                    refused = self._greet()
+                    refused = self._greet(watchdog)
                     if refused is not None:
                         return refused
                 send(self._input, job.to_json(), job.payload)
-                answer, binary = self._answer()
+                answer, binary = self._answer(watchdog)
         except ConversationError:
             kill(self._process)
             code = self._process.returncode
@@ -79,7 +82,7 @@ class Worker:
                     stream.close()
         self._folder.cleanup()
 
-    def _greet(self) -> Refused | None:
+    def _greet(self, watchdog: _Watchdog) -> Refused | None:
         device = self._device
         self._stage = f"opening {device.label}"
         send(
@@ -91,19 +94,20 @@ class Worker:
                 "device": device.device_index,
             },
         )
-        answer, _ = self._answer()
+        answer, _ = self._answer(watchdog)
         if not answer["ok"]:
             return refusal_from_json(answer)
         self._greeted = True
         return None
 
-    def _answer(self) -> tuple[Mapping[str, Any], bytes]:
-        """The next message that is not news of what the worker is at."""
+    def _answer(self, watchdog: _Watchdog) -> tuple[Mapping[str, Any], bytes]:
+        """The next message that is not news of what the worker is at; with each of those its time begins anew."""
         while True:
             header, payload = receive(cast("BinaryIO", self._process.stdout))
             if "stage" not in header:
                 return header, payload
             self._stage = str(header["stage"])
+            watchdog.restart()
 
     @property
     def _input(self) -> BinaryIO:
@@ -127,13 +131,23 @@ class Worker:
 
 
 class _Watchdog:
-    """Kills a worker that has not answered when the time is over."""
+    """Kills a worker that has been silent for too long."""
 
     def __init__(self, worker: Worker, seconds: float) -> None:
-        self._worker = worker
-        self._timer = threading.Timer(seconds, self._bite)
-        self._timer.daemon = True
+        self._worker, self._seconds = worker, seconds
+        self._timer = self._new_timer()
         self.struck = False
+
+    def restart(self) -> None:
+        """Give the worker its whole time again."""
+        self._timer.cancel()
+        self._timer = self._new_timer()
+        self._timer.start()
+
+    def _new_timer(self) -> threading.Timer:
+        timer = threading.Timer(self._seconds, self._bite)
+        timer.daemon = True
+        return timer
 
     def _bite(self) -> None:
         self.struck = True

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TypeAlias
 
 from mace.opencl.device import Device
-from mace.opencl.isolation import JOB_SECONDS, Worker
+from mace.opencl.isolation import SILENT_SECONDS, Worker
 from mace.opencl.jobs import Job, Outcome, WorkerCrash
 
 Progress: TypeAlias = Callable[[int, Outcome], None]
@@ -32,9 +32,9 @@ class WorkerPool:
             self._idle.append(Worker(self.device, self._command))
 
     def run_all(
-        self, jobs: Sequence[Job], *, seconds: float = JOB_SECONDS, progress: Progress | None = None
+        self, jobs: Sequence[Job], *, seconds: float = SILENT_SECONDS, progress: Progress | None = None
     ) -> list[Outcome]:
-        """Do every job, each within ``seconds``; outcomes in the jobs' order.
+        """Do every job, each step of it within ``seconds``; outcomes in the jobs' order.
 
         Longer jobs are begun first, as far as their size tells. Raises ``DeviceError`` where no process can be started.
         """
@@ -100,7 +100,7 @@ def compile_all(
     jobs: Sequence[Job],
     *,
     workers: int | None = None,
-    seconds: float = JOB_SECONDS,
+    seconds: float = SILENT_SECONDS,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """Do jobs in worker processes that are started for them and ended afterwards; outcomes in the jobs' order."""
