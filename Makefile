@@ -81,6 +81,7 @@ bench: $(VENV)/.bench ## Measure every number in docs/performance.md anew beside
 	$(BIN)/python bench/roofline.py --record bench/results/roofline.json $(NETWORKS)
 	$(BIN)/python bench/start.py --record bench/results/start.json $(NETWORKS)
 	$(BIN)/python bench/opening.py --record bench/results/opening.json
+	$(BIN)/python bench/transfers.py --record bench/results/transfers.json
 	$(BIN)/python bench/page.py
 
 demo-report: $(VENV)/.dev ## Reports of the digits demo and of MobileNet-v2, measured now, in artifacts/reports

@@ -173,7 +173,26 @@ def limits(profiles: Mapping[str, Row]) -> list[str]:
     return table(["network", "launches", "ms", "GFLOP/s", "of the limit", "most above it, ms"], rows)
 
 
-def page(networks: Mapping[str, Row], profiles: Mapping[str, Row]) -> str:
+def moved(record: Row) -> list[str]:
+    """What inputs and outputs cost, by size."""
+    ways = ("copied", "in place", "on the device")
+    rows = [
+        [
+            network,
+            f"{row['bytes'] / 2**20:.2f}",
+            *(shown(row[w], 0) for w in ways),
+            shown(row["copied"] / row["in place"]),
+        ]
+        for network, row in record["networks"].items()
+    ]
+    return [
+        f"{record['date']}, {record['machine']}, {record['device']}. A network of one small kernel; µs per run.",
+        "",
+        *table(["input and output", "MiB each", *ways, "copied / in place"], rows),
+    ]
+
+
+def page(networks: Mapping[str, Row], profiles: Mapping[str, Row], transfers: Row | None = None) -> str:
     """The page of results as Markdown."""
     lines = [
         "# Performance",
@@ -223,6 +242,8 @@ def page(networks: Mapping[str, Row], profiles: Mapping[str, Row]) -> str:
             "",
             *limits(profiles),
         ]
+    if transfers:
+        lines += ["", "## Inputs and outputs: [copied, in place, on the device](tensors.md)", "", *moved(transfers)]
     if remarks := notes(networks):
         lines += ["", "## Notes", "", *remarks]
     return "\n".join(lines) + "\n"
@@ -269,7 +290,9 @@ def main() -> None:
         return found
 
     rows, profiles = networks("peers.json"), networks("roofline.json")
-    (DOCS / "performance.md").write_text(page(rows, profiles), encoding="utf-8")
+    transfers = RESULTS / "transfers.json"
+    moves = json.loads(transfers.read_text(encoding="utf-8")) if transfers.exists() else None
+    (DOCS / "performance.md").write_text(page(rows, profiles, moves), encoding="utf-8")
     (DOCS / "performance.svg").write_text(chart(rows), encoding="utf-8")
     if profiles:
         (DOCS / "roofline.md").write_text(roofline(profiles), encoding="utf-8")

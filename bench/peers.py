@@ -2,11 +2,11 @@
 
 usage: python bench/peers.py [NETWORK …] [--runtimes NAME,…] [--rounds 5] [--seconds 2] [--record FILE] [--only prepare|measure]
 
-NETWORK is a name of ``bench/networks.py`` or the path of an ONNX file with one input; without any, the networks below, and the
-face detector where it lies beside the checkout (``shared/data/ultraface``). Runtimes: `mace`, `mace tuned` (60 s beforehand),
-`mace generic` (general variants only, one output per work-item, vectors of four), `mace PoCL`, and onnxruntime, openvino, ncnn
-(with pnnx) and mnn, from pip. One that is not installed, cannot convert a network, fails in a run or computes something else
-than ONNX Runtime is left out of that network's row, with a note.
+NETWORK is a name of ``bench/networks.py``, ``face_detector`` (UltraFace, where it lies beside the checkout in
+``shared/data/ultraface``), or the path of an ONNX file with one input; without any, all that ``default_networks`` finds.
+Runtimes: `mace`, `mace tuned` (60 s beforehand), `mace generic` (general variants only, one output per work-item, vectors of
+four), `mace PoCL`, and onnxruntime, openvino, ncnn (with pnnx) and mnn, from pip. One that is not installed, cannot convert a
+network, fails in a run or computes something else than ONNX Runtime is left out of that network's row, with a note.
 
 Per network and runtime, medians over the rounds: `process`, from the start of the process to its first result, caches
 warm; `first`, from an interpreter that has numpy to the first result; `steady`, one run of many; `memory`, the peak of the
@@ -42,7 +42,8 @@ __all__ = ["NETWORKS", "THREADS", "prepare_mace"]
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "resnet50", "tiny_vit", "light_squeezenet", "light_inception_v2")
-FACE_DETECTOR = ROOT.parent / "shared" / "data" / "ultraface" / "version-RFB-320.onnx"
+FACE_DETECTOR = "face_detector"
+FACE_DETECTOR_FILE = ROOT.parent / "shared" / "data" / "ultraface" / "version-RFB-320.onnx"
 FOLDER = ROOT / "build" / "bench"
 COLUMNS = {"process": "ms", "first": "ms", "steady": "ms", "memory": "MiB"}
 TOLERANCE = 1e-3
@@ -224,6 +225,8 @@ def model_of(network: str) -> Any:
 
     if network.endswith(".onnx"):
         return onnx.load(network)
+    if network == FACE_DETECTOR:
+        return onnx.load(FACE_DETECTOR_FILE)
     from networks import build  # beside this script; the measured processes have no use for it
 
     return build(network)
@@ -231,7 +234,7 @@ def model_of(network: str) -> Any:
 
 def default_networks() -> list[str]:
     """The networks, and the face detector where its file is."""
-    return [*NETWORKS, *([str(FACE_DETECTOR)] if FACE_DETECTOR.exists() else [])]
+    return [*NETWORKS, *([FACE_DETECTOR] if FACE_DETECTOR_FILE.exists() else [])]
 
 
 def _package(runtime: str) -> str:
@@ -276,7 +279,7 @@ def add_to(path: Path, network: str, row: dict[str, Any]) -> None:
     """Put a network's row into the record, which is a file of its own or not there yet."""
     record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"networks": {}}
     record["networks"][network] = row
-    order = {name: i for i, name in enumerate([*NETWORKS, FACE_DETECTOR.stem])}
+    order = {name: i for i, name in enumerate([*NETWORKS, FACE_DETECTOR])}
     record["networks"] = dict(sorted(record["networks"].items(), key=lambda item: order.get(item[0], len(order))))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")

@@ -102,8 +102,13 @@ def prepare_ncnn(model: Path, feeds: Feeds) -> None:
     (value,) = feeds.values()
     shape = json.dumps(list(value.shape)).replace(" ", "")
     _convert(["pnnx", model.name, f"inputshape={shape}", "fp16=0"], model.parent)
-    if not model.with_suffix(".ncnn.bin").exists():
+    if not _ncnn(model).with_suffix(".ncnn.bin").exists():
         raise LeftOutError("pnnx wrote no ncnn model")
+
+
+def _ncnn(model: Path) -> Path:
+    """The model's path as pnnx spells it."""
+    return model.with_name(model.name.replace("-", "_"))
 
 
 def open_ncnn(model: Path, feeds: Feeds) -> Run:
@@ -112,8 +117,8 @@ def open_ncnn(model: Path, feeds: Feeds) -> Run:
     net = ncnn.Net()
     net.opt.num_threads = THREADS
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
-    net.load_param(str(model.with_suffix(".ncnn.param")))
-    net.load_model(str(model.with_suffix(".ncnn.bin")))
+    net.load_param(str(_ncnn(model).with_suffix(".ncnn.param")))
+    net.load_model(str(_ncnn(model).with_suffix(".ncnn.bin")))
     (value,) = feeds.values()
     outputs = [f"out{i}" for i in range(len(outputs_of(model)))]
 

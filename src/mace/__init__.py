@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mace.engine.runtime import MaceRuntime
     from mace.engine.status import MaceStatus
     from mace.errors import MaceError, MaceWarning
+    from mace.execution.device_tensor import DeviceTensor
     from mace.opencl import find_devices, select_device
     from mace.tensor import DType, MaceTensor, TensorType
 
@@ -41,6 +42,7 @@ _HOME = {
     "GPUContext": "mace.engine.builder",
     "GPUContextBuilder": "mace.engine.builder",
     "MaceStatus": "mace.engine.status",
+    "DeviceTensor": "mace.execution.device_tensor",
     "MaceError": "mace.errors",
     "MaceWarning": "mace.errors",
     "MaceTensor": "mace.tensor",
@@ -52,6 +54,7 @@ _HOME = {
 
 __all__ = [
     "DType",
+    "DeviceTensor",
     "GPUContext",
     "GPUContextBuilder",
     "MaceEngine",

@@ -131,5 +131,7 @@ def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
     page = scripts["page"]
     read = {f: page.RESULTS / f"{f}.json" for f in ("peers", "roofline")}
     rows, profiles = ({} if not p.exists() else json.loads(p.read_text())["networks"] for p in read.values())
-    assert (page.DOCS / "performance.md").read_text() == page.page(rows, profiles)
+    transfers = page.RESULTS / "transfers.json"
+    moves = json.loads(transfers.read_text()) if transfers.exists() else None
+    assert (page.DOCS / "performance.md").read_text() == page.page(rows, profiles, moves)
     assert (page.DOCS / "performance.svg").read_text() == page.chart(rows)

@@ -22,7 +22,7 @@ WARM_MODULES = {
     for package, modules in {
         "": "version errors tensor device engine execution files model_file opencl plan program",
         "engine.": "loading engine builds feeds preparation proof settings stage stats",
-        "execution.": "executor",
+        "execution.": "executor transfers",
         "files.": "atomic folders mapping stamps",
         "model_file.": "header layout signature",
         "opencl.": "api buffer catalog context describe device discovery driver_cache drivers host kernel known_faults"

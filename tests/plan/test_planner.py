@@ -154,3 +154,34 @@ def test_narrow_devices_get_narrow_blocks() -> None:
     """The same graph plans for a device of four lanes."""
     plan = make_plan(conv_net(), traits(vector_width=4)).plan
     assert plan.launches[0].op == "Reorder"
+
+
+def test_ports_name_every_launch_that_is_given_an_input_or_output() -> None:
+    """The launches and arguments that an input's and an output's memory goes to are noted, and survive serialisation."""
+    plan = make_plan(conv_net(), traits()).plan
+    for place in (*plan.inputs, *plan.outputs):
+        assert place.uses
+        for launch, argument in place.uses:
+            assert plan.launches[launch].args[argument] == place.region
+    assert plan_from_json(plan_to_json(plan)) == plan
+
+
+def test_no_port_where_memory_is_shared() -> None:
+    """An input of which a part is read, one that is an output too, and outputs that are one value have none."""
+    split = Node("Split", ("x",), ("a", "b"), attrs={"axis": 1, "num_outputs": 2})
+    relu = Node("Relu", ("a",), ("y",))
+    shapes = {"a": (1, 32, 8), "b": (1, 32, 8), "y": (1, 32, 8)}
+    plan = make_plan(graph([split, relu], {"x": (1, 64, 8)}, shapes, ["y", "b"]), traits()).plan
+    assert {p.name: bool(p.uses) for p in (*plan.inputs, *plan.outputs)} == {"x": False, "y": True, "b": False}
+    through = make_plan(graph([relu], {"a": (1, 32, 8)}, {"y": (1, 32, 8)}, ["y", "a"]), traits()).plan
+    assert {p.name: bool(p.uses) for p in (*through.inputs, *through.outputs)} == {"a": False, "y": True}
+
+
+def test_port_that_is_no_argument_is_refused() -> None:
+    """A stored plan whose ports name other memory than the place's is not read."""
+    import json
+
+    data = json.loads(plan_to_json(make_plan(conv_net(), traits()).plan))
+    data["inputs"][0][3] = data["outputs"][0][3]
+    with pytest.raises(ProgramFormatError):
+        plan_from_json(json.dumps(data).encode())

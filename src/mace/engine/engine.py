@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mace.engine.feeds import check_feeds
+from mace.engine.feeds import check_feeds, check_into
 from mace.engine.loading import load
 from mace.engine.preparation import Preparation
 from mace.engine.settings import EngineSettings
@@ -23,7 +23,7 @@ from mace.opencl.device import Device
 from mace.opencl.discovery import select_device
 from mace.opencl.opening import Opening
 from mace.program.reasons import Reason
-from mace.tensor import TensorType
+from mace.tensor import Array, TensorType
 
 if TYPE_CHECKING:
     from mace.execution.executor import Executor
@@ -99,14 +99,33 @@ class MaceEngine:
         return self._header.outputs
 
     # ---- running ----------------------------------------------------------------------------------------------------
-    def run(self, inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Run the model. Takes and returns a dict of name → ``numpy.ndarray`` (or :class:`~mace.tensor.MaceTensor` in).
+    @property
+    def context(self) -> Context:
+        """The opened device. Engines loaded with ``context=`` share it, and can take each other's tensors."""
+        return self._opening.context()
+
+    def run(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        on_device: bool | Container[str] = False,
+        into: Mapping[str, Array] | None = None,
+    ) -> dict[str, Any]:
+        """Run the model. Takes and returns a dict of name → ``numpy.ndarray``.
+
+        Inputs may also be a :class:`~mace.tensor.MaceTensor`, a tensor that another run on the same context left on the
+        device, an array of pyopencl on it, or anything that offers DLPack in the host's memory. ``on_device`` leaves the
+        outputs, or those named, on the device as :class:`~mace.execution.device_tensor.DeviceTensor`; ``into`` names arrays
+        that outputs are written to, which are then what is returned.
 
         Raises ``InputError`` for a wrong name, shape or element type. Shapes not met before are planned, compiled and saved.
         """
         self._check_open()
-        feeds = check_feeds(self._header.inputs, inputs or {})
-        results = self._stage.run(feeds)
+        feeds = check_feeds(self._header.inputs, inputs or {}, self._opening.context)
+        if into:
+            check_into(self._header.outputs, into)
+        resident = self._header.outputs if on_device is True else on_device or ()
+        results = self._stage.run(feeds, resident=resident, into=into or {})
         self.stats.runs += 1
         self._note_looks()
         return results

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mace.errors import InputError
 from mace.tensor import Array, DType, MaceTensor, TensorType
 
+if TYPE_CHECKING:
+    from mace.opencl.context import Context
 
-def check_feeds(expected: Mapping[str, TensorType], feeds: Mapping[str, Any]) -> dict[str, Any]:
+
+def check_feeds(
+    expected: Mapping[str, TensorType], feeds: Mapping[str, Any], context: Callable[[], Context] | None = None
+) -> dict[str, Any]:
     """The fed arrays, contiguous and in the model's order.
 
-    Accepts arrays, :class:`~mace.tensor.MaceTensor`, and whatever numpy makes an array of. An array of another element
+    Accepts arrays, :class:`~mace.tensor.MaceTensor`, and whatever numpy makes an array of; with ``context``, the device that
+    they are for, tensors on that device too, see ``mace.execution.device_tensor.adopt``. An array of another element
     type is refused, not converted, except Python numbers and lists. Raises ``InputError`` naming the input, what it was and
     what the model expects; symbolic dimensions take any extent, the same one wherever the name stands.
     """
@@ -26,12 +32,24 @@ def check_feeds(expected: Mapping[str, TensorType], feeds: Mapping[str, Any]) ->
         what = [*(f"unknown input '{n}'" for n in unknown), *(f"missing input '{n}'" for n in missing)]
         raise InputError(f"{'; '.join(what)}. The model's inputs are {wanted}")
     extents: dict[str, tuple[int, str]] = {}
-    return {name: _checked(name, t, feeds[name], extents) for name, t in expected.items()}
+    return {name: _checked(name, t, feeds[name], extents, context) for name, t in expected.items()}
 
 
-def _checked(name: str, expected: TensorType, value: Any, extents: dict[str, tuple[int, str]]) -> Any:
+def _checked(
+    name: str,
+    expected: TensorType,
+    value: Any,
+    extents: dict[str, tuple[int, str]],
+    context: Callable[[], Context] | None,
+) -> Any:
     if isinstance(value, MaceTensor):
         value = value.data
+    if context is not None and not isinstance(value, np.ndarray) and _may_be_foreign(value):
+        value = _adopted(name, value, context())
+        if hasattr(value, "buffer") and not isinstance(value, np.ndarray):
+            _check_dtype(name, expected, DType.of(value.dtype))
+            _check_shape(name, expected, value, extents)
+            return value
     if expected.container and (value is None or isinstance(value, list)):
         return value  # an optional left out, or a sequence of tensors
     array = _as_array(name, expected, value)
@@ -54,11 +72,42 @@ def _as_array(name: str, expected: TensorType, value: Any) -> Array:
         dtype = DType.of(array.dtype)
     except TypeError as error:
         raise InputError(f"input '{name}': {error}; the model expects {expected}") from error
+    _check_dtype(name, expected, dtype)
+    return array if array.flags.c_contiguous else np.array(array, order="C")
+
+
+def _check_dtype(name: str, expected: TensorType, dtype: DType) -> None:
     if dtype is not expected.dtype:
         raise InputError(
             f"input '{name}' is {dtype}, the model expects {expected.dtype}; convert it with .astype('{expected.dtype}')"
         )
-    return array if array.flags.c_contiguous else np.array(array, order="C")
+
+
+def _may_be_foreign(value: Any) -> bool:
+    """Whether it could be a tensor on a device, or of a library that shares its memory."""
+    return hasattr(value, "__dlpack__") or hasattr(value, "base_data")
+
+
+def _adopted(name: str, value: Any, context: Context) -> Any:
+    from mace.execution.device_tensor import adopt
+
+    try:
+        return adopt(value, context)
+    except InputError as error:
+        raise InputError(f"input '{name}': {error}") from error
+
+
+def check_into(expected: Mapping[str, TensorType | None], into: Mapping[str, Any]) -> None:
+    """Raises ``InputError`` for arrays that results cannot be written to: of no output, not row-major, read-only, or of another
+    type than the model states."""
+    for name, array in into.items():
+        if name not in expected:
+            raise InputError(f"the model has no output '{name}'; its outputs are {', '.join(expected)}")
+        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous or not array.flags.writeable:
+            raise InputError(f"output '{name}' can be written to a row-major numpy array that is writeable")
+        kind = expected[name]
+        if kind is not None and DType.of(array.dtype) is not kind.dtype:
+            raise InputError(f"output '{name}' is {kind.dtype}, the array given for it {array.dtype}")
 
 
 @cache
@@ -67,10 +116,10 @@ def _usual(dtype: DType) -> np.dtype[Any]:
     return dtype.numpy
 
 
-def _check_shape(name: str, expected: TensorType, array: Array, extents: dict[str, tuple[int, str]]) -> None:
+def _check_shape(name: str, expected: TensorType, array: Any, extents: dict[str, tuple[int, str]]) -> None:
     if expected.shape is None or array.shape == expected.shape:
         return
-    if array.ndim != len(expected.shape):
+    if len(array.shape) != len(expected.shape):
         raise InputError(f"input '{name}' has shape {array.shape}, the model expects {expected}")
     for axis, (got, want) in enumerate(zip(array.shape, expected.shape, strict=True)):
         if isinstance(want, int) and got != want:

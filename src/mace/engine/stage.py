@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mace.execution.executor import Executor
     from mace.graph.ir import Graph
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 MAX_PLANS = 16
 """Plans kept ready per stage; the one used longest ago goes first."""
 
@@ -54,14 +56,22 @@ class Stage:
         """Shapes and element types met before → the key of their plan, which takes longer to compute than to look up."""
         self._lock = threading.Lock()
 
-    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """Outputs by name for checked feeds."""
+    def run(
+        self, feeds: Mapping[str, Any], *, resident: Container[str] = (), into: Mapping[str, Array] = _NOTHING
+    ) -> dict[str, Any]:
+        """Outputs by name for checked feeds; ``resident`` and ``into`` are those of ``Executor.run``."""
+        if self.deciding:
+            feeds = {n: v if n not in self.deciding or isinstance(v, list) or v is None else np.asarray(v)
+                     for n, v in feeds.items()}  # fmt: skip
         ready = self.prepare(feeds)
+        if ready.rest is None:
+            return ready.executor.run(feeds, resident=resident, into=into)
         results = ready.executor.run(feeds)
-        if ready.rest is not None:
-            known = {**feeds, **results}
-            results |= ready.rest.run({n: known[n] for n in ready.rest.inputs})
-        return {o: results[o] for o in self.outputs}
+        known = {**feeds, **results}
+        results |= ready.rest.run({n: known[n] for n in ready.rest.inputs})
+        for name in into:
+            np.copyto(into[name], results[name])
+        return {o: into[o] if o in into else results[o] for o in self.outputs}
 
     def prepare(self, feeds: Mapping[str, Any]) -> _Ready:
         """The plan for the shapes (and deciding values) of these feeds, ready to run."""
@@ -137,7 +147,7 @@ class Stage:
 
 
 def _describe(value: Any) -> str:
-    if isinstance(value, np.ndarray):
+    if _is_tensor(value):
         return f"{DType.of(value.dtype)}{value.shape}"
     if isinstance(value, list):
         return f"sequence[{','.join(_describe(v) for v in value)}]"
@@ -146,7 +156,9 @@ def _describe(value: Any) -> str:
 
 def _type_of(value: Any, declared: TensorType) -> TensorType:
     """The type of a fed value; a sequence or a missing optional keeps what the model declares."""
-    if isinstance(value, np.ndarray):
-        array: Array = value
-        return TensorType(DType.of(array.dtype), array.shape)
-    return declared
+    return TensorType(DType.of(value.dtype), value.shape) if _is_tensor(value) else declared
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether it is an array or a tensor on the device, and not a sequence or a missing optional."""
+    return value is not None and not isinstance(value, list)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Container, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from mace.errors import OpenCLError
+from mace.execution.transfers import Transfers
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
 from mace.opencl.kernel import Argument, LocalMemory, Program
@@ -18,6 +20,9 @@ from mace.tensor import Array
 
 if TYPE_CHECKING:
     from mace.execution.host import HostRunner
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class _Batch(NamedTuple):
@@ -51,31 +56,55 @@ class Executor:
         self._constants = context.constant(constants) if plan.constants_bytes else None
         self._host_constants = _host_arrays(plan) if plan.host_values else {}
         self._batches = self._prepare(programs)
-        self._last_read = next((p for p in reversed(plan.outputs) if p.region is not None and p.region.nbytes), None)
-        """The output whose reading is waited for: commands are done in order, so everything else is done then too."""
+        launches = [launch for b in self._batches if isinstance(b, _Batch) for launch in b.launches]
+        self._transfers = Transfers(context, self._buffer, launches)
 
-    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """Outputs by name, each an array of its own. ``feeds`` were checked: arrays are contiguous and of the right type."""
+    def run(
+        self,
+        feeds: Mapping[str, Any],
+        *,
+        resident: Container[str] = (),
+        into: Mapping[str, Array] = _NOTHING,
+    ) -> dict[str, Any]:
+        """Outputs by name: each an array of its own, the array given for it in ``into``, or for the names in ``resident`` a
+        :class:`~mace.execution.device_tensor.DeviceTensor`.
+
+        ``feeds`` and ``into`` were checked: arrays are contiguous and of the right type, tensors are of this context. A run
+        from tensors to tensors returns before the device is done; any other waits once.
+        """
         with self._lock, self._context.lock:
+            transfers = self._transfers
             values: dict[str, Any] = dict(self._host_constants)
-            waited = False
+            results: dict[str, Any] = {}
+            done = False
             try:
                 for place in self.plan.inputs:
                     if place.region is None:
                         values[place.name] = feeds[place.name]
                     else:
-                        self._write(place, feeds[place.name], wait=False)
+                        transfers.put(place, feeds[place.name])
+                for place in self.plan.outputs:
+                    if place.region is not None:
+                        make = transfers.resident if place.name in resident else None
+                        results[place.name] = make(place) if make else transfers.result(place, into.get(place.name))
                 for batch in self._batches:
                     if isinstance(batch, _Batch):
                         self._context.run(batch.launches, window=self._window)
                     else:
                         self._run_host(batch, values)
-                results = {p.name: self._read(p, values, wait=p is self._last_read) for p in self.plan.outputs}
-                waited = self._last_read is not None
-                return results
+                for place in self.plan.outputs:
+                    if place.region is not None:
+                        transfers.collect(place, results[place.name])
+                transfers.show()
+                done = True
             finally:
-                if not waited:  # transfers may be under way from and to memory that is given up now
+                # Transfers may be under way from and to memory that the caller has again, or that is given up, now.
+                if transfers.host_waits or not done:
                     self._context.finish()
+                else:
+                    self._context.flush()
+                transfers.settle()
+            return {p.name: values[p.name] if p.region is None else results[p.name] for p in self.plan.outputs}
 
     def launches(self) -> list[tuple[Launch, DeviceLaunch]]:
         """Each launch of the plan with the prepared one, in order: for profiling and tuning."""
@@ -122,18 +151,18 @@ class Executor:
         return pool.region(region.offset, region.nbytes)
 
     # ---- moving tensors ---------------------------------------------------------------------------------------------
-    def _write(self, place: Place, value: Array, *, wait: bool = True) -> None:
+    def _write(self, place: Place, value: Array) -> None:
         assert place.region is not None
         if value.nbytes:
-            self._context.write(self._buffer(place.region), value, wait=wait)
+            self._context.write(self._buffer(place.region), value)
 
-    def _read(self, place: Place, values: Mapping[str, Any], *, wait: bool = True) -> Any:
+    def _read(self, place: Place, values: Mapping[str, Any]) -> Any:
         if place.region is None:
             return values[place.name]
         assert place.type is not None
         array = np.empty(place.type.dims, place.type.dtype.numpy)
         if array.nbytes:
-            self._context.read(self._buffer(place.region), array, wait=wait)
+            self._context.read(self._buffer(place.region), array)
         return array
 
     def _run_host(self, step: HostStep, values: dict[str, Any]) -> None:

@@ -137,6 +137,53 @@ class Context:
             made = self.api.create("clCreateBuffer", self.handle, flags, view.nbytes, address)
         return Buffer(self.api, made, view.nbytes, keep=data if share else None)
 
+    @property
+    def in_place(self) -> bool:
+        """Whether kernels work in the host's memory itself, wherever it lies: true of processors, as far as is known.
+
+        Renderers that run on the processor keep copies of their own.
+        """
+        return self.device.traits.kind == "cpu" and self.device.traits.family != "llvmpipe"
+
+    def over(self, array: Array) -> Buffer:
+        """A C-contiguous array of at least one byte as device memory, where :attr:`in_place`; nobody may change it meanwhile.
+
+        What kernels write is in the array once :meth:`show` of it is done.
+        """
+        # Intel's runtime copies what is only to be read, when it does not begin at a multiple of 128 bytes.
+        flags = numbers.MEM_USE_HOST_PTR | numbers.MEM_READ_WRITE
+        address = array.__array_interface__["data"][0]
+        with translated(f"making a buffer over an array of {array.nbytes} bytes"):
+            made = self.api.create("clCreateBuffer", self.handle, flags, array.nbytes, address)
+        return Buffer(self.api, made, array.nbytes, keep=array)
+
+    def show(self, buffer: Buffer) -> None:
+        """Let the array that a buffer was made over hold what kernels wrote, when the queue has got so far."""
+        with translated("mapping a buffer"):
+            place = self.api.create(
+                "clEnqueueMapBuffer", self.queue, buffer.handle, numbers.NON_BLOCKING, numbers.MAP_READ, 0, buffer.nbytes,
+                *_NO_EVENTS,
+            )  # fmt: skip
+            self.api.clEnqueueUnmapMemObject(self.queue, buffer.handle, place, *_NO_EVENTS)
+
+    def copy(self, source: Buffer, target: Buffer, nbytes: int, offset: int = 0) -> None:
+        """Copy bytes from ``offset`` on between two buffers, when the queue has got so far."""
+        with translated(f"copying {nbytes} bytes on the device"):
+            self.api.clEnqueueCopyBuffer(self.queue, source.handle, target.handle, offset, 0, nbytes, *_NO_EVENTS)
+
+    def map(self, buffer: Buffer) -> int:
+        """The address at which the host may read and write a buffer until :meth:`unmap`, after every command before."""
+        flags = numbers.MAP_READ | numbers.MAP_WRITE
+        with translated("mapping a buffer"):
+            return self.api.create(
+                "clEnqueueMapBuffer", self.queue, buffer.handle, numbers.BLOCKING, flags, 0, buffer.nbytes, *_NO_EVENTS
+            )
+
+    def unmap(self, buffer: Buffer, address: int) -> None:
+        """End what :meth:`map` began."""
+        with translated("unmapping a buffer"):
+            self.api.clEnqueueUnmapMemObject(self.queue, buffer.handle, address, *_NO_EVENTS)
+
     def fill_zero(self, buffer: Buffer) -> None:
         """Set every byte to zero."""
         with translated("filling a buffer"):
@@ -155,15 +202,15 @@ class Context:
             with translated(f"writing {array.nbytes} bytes to the device"):
                 self.api.clEnqueueWriteBuffer(self.queue, buffer.handle, wait, 0, array.nbytes, source, *_NO_EVENTS)
 
-    def read(self, buffer: Buffer, array: Array, *, wait: bool = True) -> None:
-        """Fill a C-contiguous array from the beginning of a buffer, after every command given before.
+    def read(self, buffer: Buffer, array: Array, *, wait: bool = True, offset: int = 0) -> None:
+        """Fill a C-contiguous array from byte ``offset`` of a buffer on, after every command given before.
 
         Without ``wait`` the array is filled when the queue has got so far, and must not go away before.
         """
         if array.nbytes:
             target = array.__array_interface__["data"][0]
             with translated(f"reading {array.nbytes} bytes from the device"):
-                self.api.clEnqueueReadBuffer(self.queue, buffer.handle, wait, 0, array.nbytes, target, *_NO_EVENTS)
+                self.api.clEnqueueReadBuffer(self.queue, buffer.handle, wait, offset, array.nbytes, target, *_NO_EVENTS)
 
     @contextmanager
     def mapped(

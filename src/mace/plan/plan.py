@@ -64,6 +64,9 @@ class Place(NamedTuple):
     name: str
     type: TensorType | None
     region: Region | None
+    uses: tuple[tuple[int, int], ...] = ()
+    """For an input or output of the plan: (launch, argument) for all that touches its memory, where each of them is given the
+    tensor as a whole. Other memory can then take its place. Empty where parts are used, or others lie in it."""
 
 
 class HostStep(NamedTuple):

@@ -21,6 +21,7 @@ from mace.plan.layout import LaidOut, assign_layouts
 from mace.plan.narrow import store_narrow
 from mace.plan.options import GENERIC_VECTOR, PlanOptions
 from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
+from mace.plan.ports import Work, whole_uses
 from mace.plan.source import Instance, build_options_for, instance_of, program_key, program_text, split_units
 from mace.plan.split import is_static, split_ready
 from mace.tensor import Array, DType, TensorType
@@ -62,14 +63,6 @@ class _Blob:
         return np.concatenate(self.parts) if self.parts else np.zeros(0, np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A node with the launches it became, or none when it is a host step."""
-
-    node: Node
-    calls: tuple[KernelCall, ...] | None
-
-
 class _Planner:
     def __init__(self, graph: Graph, laid: LaidOut, context: LowerContext, options: PlanOptions) -> None:
         self.graph, self.laid, self.context, self.options = graph, laid, context, options
@@ -80,8 +73,8 @@ class _Planner:
         self.instances: dict[str, Instance] = {}
 
     # ---- what each node becomes -------------------------------------------------------------------------------------
-    def lower(self) -> list[_Work]:
-        work = []
+    def lower(self) -> list[Work]:
+        work: list[Work] = []
         for node in self.laid.nodes:
             record = find(node.op, node.domain)
             if record and self._is_reinterpretation(node, record.metadata_only):
@@ -92,7 +85,7 @@ class _Planner:
                 calls = self.aliases.without_copies(node, calls)
                 if not calls or all(self._is_empty(o) for o in node.outputs if o):
                     continue
-            work.append(_Work(node, None if calls is None else tuple(calls)))
+            work.append(Work(node, None if calls is None else tuple(calls)))
         return work
 
     def _is_empty(self, value: str) -> bool:
@@ -119,7 +112,7 @@ class _Planner:
         )
 
     # ---- where everything lies --------------------------------------------------------------------------------------
-    def lifetimes(self, work: list[_Work]) -> dict[str, Lifetime]:
+    def lifetimes(self, work: list[Work]) -> dict[str, Lifetime]:
         """Lifetimes in steps; scratch memory is named ``node/scratch`` and lives for its node."""
         first: dict[str, int] = {}
         last: dict[str, int] = {}
@@ -214,8 +207,9 @@ class _Planner:
                 drafts.append((None, self.host_step(item.node, offsets)))
             else:
                 drafts.extend(self.launch(item.node, call, offsets) for call in item.calls)
-        inputs = tuple(self.place(v, v, offsets) for v in self.graph.inputs)
-        outputs = tuple(self.place(o, v, offsets) for o, v in self.laid.outputs.items())
+        uses = whole_uses(work, self.aliases, self.graph.inputs, tuple(self.laid.outputs.values()))
+        inputs = tuple(self.place(v, v, offsets)._replace(uses=uses.get(v, ())) for v in self.graph.inputs)
+        outputs = tuple(self.place(o, v, offsets)._replace(uses=uses.get(v, ())) for o, v in self.laid.outputs.items())
 
         instances = {i.name: i for i, _ in drafts if i is not None}
         build_options = build_options_for(self.options.build_options, instances.values())

@@ -43,7 +43,10 @@ def _type(t: TensorType | None) -> list[Any] | None:
 
 
 def _place(p: Place | None) -> list[Any] | None:
-    return None if p is None else [p.name, _type(p.type), None if p.region is None else _region(p.region)]
+    if p is None:
+        return None
+    region = None if p.region is None else _region(p.region)
+    return [p.name, _type(p.type), region, *([[list(use) for use in p.uses]] if p.uses else [])]
 
 
 def _step(s: Step) -> list[Any]:
@@ -90,6 +93,7 @@ class _Reader:
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
+        self.launches = [s for s in data["steps"] if s[0] == "L"]
         self.limits = {"a": int(data["arena_bytes"]), "c": int(data["constants_bytes"])}
 
     def region(self, r: list[Any]) -> Region:
@@ -110,6 +114,16 @@ class _Reader:
 
     def place(self, p: list[Any] | None) -> Place | None:
         return None if p is None else Place(str(p[0]), self.type(p[1]), None if p[2] is None else self.region(p[2]))
+
+    def port(self, p: list[Any]) -> Place:
+        """An input or output: a place with its uses, each an argument of a launch that has a region there."""
+        place = self.known_place(p)
+        uses = tuple((int(launch), int(argument)) for launch, argument in (p[3] if len(p) > 3 else ()))
+        for launch, argument in uses:
+            args = self.launches[launch][2]
+            if min(launch, argument) < 0 or place.region is None or args[argument] != _region(place.region):
+                raise ValueError(f"argument {argument} of launch {launch} is not what {place.name} lies in")
+        return place._replace(uses=uses)
 
     def known_place(self, p: list[Any]) -> Place:
         place = self.place(p)
@@ -134,8 +148,8 @@ class _Reader:
         if any(not 0 <= k.unit < len(d["units"]) for k in kernels):
             raise ValueError("a kernel names a program unit that does not exist")
         return Plan(
-            inputs=tuple(self.known_place(p) for p in d["inputs"]),
-            outputs=tuple(self.known_place(p) for p in d["outputs"]),
+            inputs=tuple(self.port(p) for p in d["inputs"]),
+            outputs=tuple(self.port(p) for p in d["outputs"]),
             steps=tuple(self.step(s) for s in d["steps"]),
             kernels=kernels,
             units=tuple(d["units"]),
