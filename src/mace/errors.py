@@ -109,10 +109,12 @@ class UnsupportedNode:
 class UnsupportedOperatorError(ModelError):
     """Operators that mace has no way to run; ``nodes`` lists every one of them."""
 
-    def __init__(self, nodes: Sequence[UnsupportedNode]) -> None:
+    def __init__(self, nodes: Sequence[UnsupportedNode], path: str | PathLike[str] | None = None) -> None:
         self.nodes = tuple(nodes)
+        self.path = path
         lines = "\n".join(f"  {n}" for n in self.nodes)
-        super().__init__(f"{len(self.nodes)} node(s) cannot be run:\n{lines}")
+        count = "one node" if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
+        super().__init__(f"{f'{path}: ' if path is not None else ''}{count} cannot be run:\n{lines}")
 
 
 class InputError(MaceError, ValueError):

@@ -158,6 +158,15 @@ def test_a_broken_model(folder: Path) -> None:
     assert Code.MODEL_UNUSABLE not in codes(diagnose(folder))
 
 
+@pytest.mark.usefixtures("commands")
+def test_a_broken_model_without_its_source(folder: Path) -> None:
+    """Where the source is not at hand, the broken model is put out of the way, and so is the program that was for it."""
+    (folder / "digits.mace").write_bytes(b"MACEMODL")
+    mend(found(Code.MODEL_UNUSABLE, folder))
+    assert (folder / "digits.mace.aside").exists()
+    assert codes(diagnose(folder)) == []
+
+
 def test_a_program_path_that_does_not_match(folder: Path) -> None:
     """A configuration that names the program where it is not; the file is put where it is looked for."""
     (folder / "interior").mkdir()

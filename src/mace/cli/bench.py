@@ -24,6 +24,9 @@ from mace.errors import InputError
 
 app = typer.Typer(add_completion=False)
 
+NODE_WIDTH = 17
+"""Characters of a node's name in a table that has to fit 80 columns beside the longest kernel's name."""
+
 
 @app.command()
 def bench(
@@ -128,27 +131,32 @@ def _counts(option: str, text: str | None) -> tuple[int, ...] | None:
 
 def show_bench(record: Mapping[str, Any]) -> None:
     """Print a bench record."""
-    output.line("{} on {}", record["model"]["name"], record["device"]["label"], style="bold")
+    output.line("{} on {}", Path(record["model"]["path"]).name, record["device"]["label"], style="bold")
+    if settings := RunSettings.from_json(record.get("settings", {})).words():
+        output.line("as its deployment file says: {}", ", ".join(settings))
+    output.line("")
     words = {"cold": "nothing compiled", "storage": "from the storage", "program": "from the program file"}
     rows = [
         (words[kind], len(s["programs_from_source"]), output.duration(s["answer"]["median"]),
          output.duration(s["seconds"]["load"][0] + s["seconds"]["first_run"][0]), max(s["programs_from_source"]))
         for kind, s in record["starts"].items()
     ]  # fmt: skip
-    output.table(("start", "times", "process to first answer", "load and first run", "compiled"), rows)
+    output.table(("start", "times", "to first answer", "load, first run", "compiled"), rows)
     if latency := record["latency"]:
+        output.line("")
         values = [output.duration(latency[k]) for k in ("median", "p95", "p99", "low", "mad")]
         output.table(("steady", "median", "p95", "p99", "least", "spread"), [(f"{latency['count']} runs", *values)])
     rates = [(r["batch"], r["threads"], f"{r['per_second']:.1f}") for r in record["throughput"] if r["per_second"]]
     if rates:
+        output.line("")
         output.table(("batch", "threads", "answers per second"), rates)
     if record["profile"]:
+        output.line("")
         show_profile(record["profile"])
     if memory := record["memory"]:
-        output.line(
-            "memory: {} at most in the process, {} of constants and {} of tensors on the device",
-            *(output.size(memory[k]) for k in ("peak_resident", "constants_bytes", "arena_bytes")),
-        )
+        names = {"peak_resident": "the process at most", "constants_bytes": "weights", "arena_bytes": "tensors"}
+        output.line("")
+        output.table(("memory", ""), [(name, output.size(memory[k])) for k, name in names.items()])
 
 
 def show_profile(profile: Mapping[str, Any]) -> None:
@@ -158,28 +166,30 @@ def show_profile(profile: Mapping[str, Any]) -> None:
          f"{o['gbs']:.1f}", f"{o['of_limit']:.0%}")
         for o in profile["operators"]
     ]  # fmt: skip
-    output.table(("operator", "launches", "time", "share", "GFLOP/s", "GB/s", "of the limit"), rows)
+    output.table(("operator", "launches", "time", "share", "GFLOP/s", "GB/s", "of limit"), rows)
+    output.line("")
     top = sorted(profile["launches"], key=lambda r: -r["seconds"])[:10]
     rows = [
-        (r["index"], r["node"], r["template"], output.duration(r["seconds"]), f"{r['gflops']:.1f}", f"{r['gbs']:.1f}",
-         f"{r['of_limit']:.0%}")
+        (r["index"], output.shortened(r["node"], NODE_WIDTH), r["template"], output.duration(r["seconds"]),
+         f"{r['gflops']:.1f}", f"{r['gbs']:.1f}", f"{r['of_limit']:.0%}")
         for r in top
     ]  # fmt: skip
     output.table(
-        ("launch", "node", "kernel", "time", "GFLOP/s", "GB/s", "of the limit"), rows, "the costliest launches"
+        ("no.", "node", "kernel", "time", "GFLOP/s", "GB/s", "of limit"), rows, f"the {len(rows)} costliest launches"
     )
     peak = profile["peak"]
-    bands = ", ".join(
-        f"{b['bytes_per_second'] / 1e9:.0f} GB/s over {output.size(b['working_set'])}" for b in peak["bandwidths"]
-    )
-    output.line("the device's measured limit: {} GFLOP/s; {}", f"{peak['flops'] / 1e9:.0f}", bands)
+    output.line("")
+    limits = {"limit, arithmetic": f"{peak['flops'] / 1e9:.0f} GFLOP/s"}
+    for b in peak["bandwidths"]:
+        limits[f"limit, {output.size(b['working_set'])}"] = f"{b['bytes_per_second'] / 1e9:.0f} GB/s"
+    output.pairs(limits)
     if profile["host_steps"]:
         output.line("run on the host between launches: {}", ", ".join(profile["host_steps"]), style="yellow")
 
 
 def show_comparison(found: Mapping[str, Any]) -> None:
     """Print a comparison of two records."""
-    words = {"faster": "faster", "slower": "slower", "noise": "no difference that can be told from noise"}
+    words = {"faster": "faster", "slower": "slower", "noise": "within noise"}
     rows = [
         (r["name"], output.duration(r["before"]), output.duration(r["after"]), f"{r['ratio']:.3f}",
          f"{r['low']:.3f} to {r['high']:.3f}", words[r["verdict"]])

@@ -51,7 +51,8 @@ def compile_model(
         )
         return
     output.line("wrote {}: {} entries, {}", saved.path, saved.entries, output.size(saved.bytes))
-    output.line("{} program(s) compiled from source for {}", stats["programs_from_source"], stats["device"])
+    made = output.counted(stats["programs_from_source"], "program")
+    output.line("{} compiled from source for {}", made, stats["device"])
     if saved.reload_seconds is not None and saved.first_run_seconds is not None:
         output.line(
             "loaded again in a child process: programs in {:.1f} ms, a first run of every kernel in {:.1f} ms",

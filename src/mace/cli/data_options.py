@@ -22,7 +22,13 @@ RangeOption = Annotated[
     list[str] | None,
     typer.Option("--range", help="Range of made-up numbers of an input, as in `input=-1,1`. May be repeated."),
 ]
-SamplesOption = Annotated[int, typer.Option("--samples", min=1, help="Samples at most; how many to make up.")]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option("--samples", min=1, help="Samples at most (100 of the data), or how many to make up (one)."),
+]
+SAMPLES_OF_DATA = 100
+"""Samples that are read where nobody says how many: they are held in memory together."""
+
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of made-up numbers.")]
 ResizeOption = Annotated[str, typer.Option("--resize", help="Images: stretch, or crop the middle.")]
 ScaleOption = Annotated[float, typer.Option("--scale", help="Images: what values 0…255 are multiplied by.")]
@@ -63,7 +69,7 @@ def read_data(
     paths: Sequence[str] | None,
     ranges: Sequence[str] | None,
     shapes: Sequence[str] | None,
-    samples: int,
+    samples: int | None,
     seed: int,
     images: ImageOptions | None = None,
 ) -> DataSource:
@@ -77,8 +83,8 @@ def read_data(
         ranges=read_ranges(ranges),
         shapes=parse_shapes(shapes),
         declared=target.inputs,
-        count=samples,
-        limit=samples if own else None,
+        count=samples or 1,
+        limit=(samples or SAMPLES_OF_DATA) if own else None,
         seed=seed,
     )
 

@@ -45,10 +45,11 @@ def show_diagnosis(record: Mapping[str, Any]) -> None:
     for finding in record["findings"]:
         style = _STYLES[finding["severity"]]
         output.line("{} {}: {}", finding["severity"], finding["code"], finding["subject"], style=style)
-        output.line("    {}", finding["detail"])
-        output.line("    {}", finding["cost"])
-        output.line("    {}", finding["command"], style="bold")
+        output.pairs({"  what": finding["detail"], "  cost": finding["cost"]})
+        output.line("  mend  {}", finding["command"], style="bold", whole=True)
+        output.line("")
     device = f" on {record['device']}" if record["device"] else ""
     count = len(record["findings"])
-    verdict = "nothing is wrong" if not count else f"{count} finding(s)"
-    output.line("{}: {} checked{}", verdict, len(record["checked"]), device, style="bold")
+    verdict = "nothing is wrong" if not count else output.counted(count, "finding")
+    output.line("{}{}", verdict, device, style="bold")
+    output.line("checked: {}", ", ".join(record["checked"]), style="dim")

@@ -28,7 +28,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     import mace
-    from mace.program.reasons import Look, Reason
+    from mace.program.reasons import Reason
 
     policy, files = read_trust(trust).policy, tuple(programs or ())
     with mace.load(model, device=device, compiled_program=files, storage=storage, trust=policy) as engine:
@@ -38,6 +38,12 @@ def explain(
         output.emit_json(stats)
         return
     output.line("on {}:", stats["device"], style="bold")
-    for number, look in enumerate(stats["looks"], 1):
-        output.line("{}. {}", number, Look(look["where"], Reason(look["reason"]), look["detail"], look["sought"]))
-    output.line("{} program(s) compiled from source", stats["programs_from_source"])
+    place = ""
+    for look in stats["looks"]:
+        if look["where"] != place:
+            place = look["where"]
+            output.line("{}", place, whole=True)
+        sought = f"{look['sought']}: " if look["sought"] else ""
+        detail = f" ({look['detail']})" if look["detail"] else ""
+        output.line("  {}{}{}", sought, Reason(look["reason"]).sentence, detail)
+    output.line("{} compiled from source", output.counted(stats["programs_from_source"], "program"), style="bold")

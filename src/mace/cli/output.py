@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -15,9 +17,16 @@ from rich.text import Text
 
 from mace.cli import logs
 from mace.errors import MaceError
-from mace.report.text import duration, plain, size
+from mace.report.text import counted, duration, plain, size
 
-__all__ = ["console", "duration", "emit_json", "error", "line", "pairs", "plain", "size", "table", "warning"]
+__all__ = [
+    "console", "counted", "duration", "emit_json", "error", "line", "pairs", "plain", "raw", "shortened", "size", "table",
+    "warning",
+]  # fmt: skip
+
+PIPE_WIDTH = 200
+"""Columns of a table that nobody is looking at."""
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*(e[-+]?\d+)?( ?(s|ms|µs|ns|%|dB|B|KiB|MiB|GiB|x))?|equal|-|")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -48,28 +57,53 @@ def raw(text: str) -> None:
     sys.stdout.write(text)
 
 
-def line(text: str, *values: object, style: str = "") -> None:
-    """Print one line; ``{}`` in ``text`` is filled with values made safe for a terminal (numbers may have a format)."""
-    console().print(Text(text.format(*(v if isinstance(v, int | float) else plain(v) for v in values)), style=style))
+def line(text: str, *values: object, style: str = "", whole: bool = False) -> None:
+    """Print one line; ``{}`` in ``text`` is filled with values made safe for a terminal (numbers may have a format).
+
+    Where a person is looking, a long one is broken between words, unless it has to stay ``whole`` as a command does.
+    """
+    shown = text.format(*(v if isinstance(v, int | float) else _one_line(v) for v in values))
+    screen = console()
+    screen.print(Text(shown, style=style), soft_wrap=whole or not screen.is_terminal)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print rows under their headings; numbers are set to the right."""
-    body = [list(row) for row in rows]
+    """Print rows under their headings; numbers, also with a unit, are set to the right."""
+    body = [[_one_line(cell) for cell in row] for row in rows]
     made = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
     for i, name in enumerate(columns):
-        numeric = bool(body) and all(isinstance(row[i], (int, float)) for row in body)
+        numeric = bool(body) and all(_NUMBER.fullmatch(row[i]) for row in body)
         made.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
-        made.add_row(*(Text(plain(cell)) for cell in row))
-    console().print(made, soft_wrap=False)
+        made.add_row(*map(Text, row))
+    screen = console()
+    if not screen.is_terminal and "COLUMNS" not in os.environ:
+        screen.width = PIPE_WIDTH
+    screen.print(made, soft_wrap=False)
 
 
 def pairs(record: Mapping[str, object]) -> None:
     """Print names and values in two columns."""
-    width = max((len(plain(k)) for k in record), default=0)
+    screen = console()
+    width = max((len(_one_line(k)) for k in record), default=0)
+    made = Table.grid(padding=(0, 2))
     for name, value in record.items():
-        line("{}  {}", f"{plain(name):<{width}}", value)
+        if screen.is_terminal:
+            made.add_row(Text(f"{_one_line(name):<{width}}"), Text(_one_line(value), overflow="fold"))
+        else:
+            line("{}  {}", f"{_one_line(name):<{width}}", value)
+    if screen.is_terminal:
+        screen.print(made, soft_wrap=False)
+
+
+def shortened(text: str, room: int) -> str:
+    """The text with its middle left out where it is longer than ``room`` characters."""
+    return text if len(text) <= room else f"{text[: room // 3]}…{text[len(text) - (room - room // 3 - 1) :]}"
+
+
+def _one_line(value: object) -> str:
+    """A value made safe, so that it cannot begin a line of its own."""
+    return plain(value).replace("\n", "\\n")
 
 
 def error(problem: BaseException, *, as_json: bool = False) -> None:

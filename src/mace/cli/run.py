@@ -70,10 +70,10 @@ def run(
         return
     output.table(("output", "type"), shapes.items())
     output.line(
-        "{} on {}; {} program(s) compiled from source",
+        "{} on {}; {} compiled from source",
         f"loaded in {(loaded - start) * 1e3:.0f} ms, ran in {(finished - loaded) * 1e3:.1f} ms",
         stats["device"],
-        stats["programs_from_source"],
+        output.counted(stats["programs_from_source"], "program"),
     )
     if destination is not None:
         output.line("wrote {}", destination)

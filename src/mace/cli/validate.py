@@ -30,7 +30,7 @@ def validate(
     data: options.DataOption = None,
     ranges: options.RangeOption = None,
     shapes: ShapeOption = None,
-    samples: options.SamplesOption = 1,
+    samples: options.SamplesOption = None,
     seed: options.SeedOption = 0,
     resize: options.ResizeOption = "stretch",
     scale: options.ScaleOption = 1 / 255,
@@ -175,7 +175,9 @@ def show_validation(record: Mapping[str, Any]) -> None:
     if record.get("accuracy"):
         _show_accuracy(record["accuracy"])
     text = "passed" if record["passed"] else "found wanting"
-    samples = f"{record['samples']} sample(s), {record['precision']}, beside {record['source']['runtime']}"
+    samples = (
+        f"{output.counted(record['samples'], 'sample')}, {record['precision']}, beside {record['source']['runtime']}"
+    )
     output.line("{}: {}", text, samples, style="bold green" if record["passed"] else "bold red")
 
 

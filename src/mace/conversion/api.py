@@ -12,7 +12,7 @@ from mace.conversion.coverage import Coverage, coverage_of
 from mace.conversion.importer import import_model
 from mace.conversion.source import open_source
 from mace.conversion.support import KnownOperators, device_operators
-from mace.errors import ConvertError, ModelError
+from mace.errors import ConvertError, ModelError, UnsupportedOperatorError
 from mace.graph.ir import Graph
 from mace.model_file import save_model
 from mace.reference.optimise import optimise
@@ -64,6 +64,8 @@ def convert(
     say("import")
     try:
         graph = optimise(import_model(opened, known), dump=dump, progress=progress)
+    except UnsupportedOperatorError as error:
+        raise UnsupportedOperatorError(error.nodes, opened.path) from error
     except ModelError as error:
         raise (error if type(error) is not ModelError else ConvertError(str(error), path=opened.path)) from error
     coverage = coverage_of(graph, known)

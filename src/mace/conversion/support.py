@@ -71,7 +71,7 @@ def _nearest(node: Node) -> str:
     if node.op in operator_names(""):
         return f"; the nearest is ONNX's own {node.op}"
     candidates = {n.lower(): n for n in operator_names("") if has_reference(n, "")}
-    found = difflib.get_close_matches(node.op.lower(), candidates, 1, 0.6)
+    found = difflib.get_close_matches(node.op.lower(), candidates, 1, 0.7)
     return (
         f"; the nearest supported operator is {candidates[found[0]]}"
         if found

@@ -36,10 +36,10 @@ _SHAPE = re.compile(r"\[([\dx]*)\]$")
 
 
 def check_models(around: Surroundings) -> Iterator[Finding]:
-    """Models that cannot be read."""
+    """Models that cannot be read: made anew where their source lies beside them, put aside where it does not."""
     for path, error in around.broken_models.items():
         source = path.with_suffix(".onnx")
-        mend = ("mace", "convert", source, "-o", path) if source.exists() else ("mace", "inspect", path)
+        mend = ("mace", "convert", source, "-o", path) if source.exists() else ("mv", "-n", "--", path, f"{path}.aside")
         yield Finding.make(Code.MODEL_UNUSABLE, path, str(error), *mend)
 
 

@@ -120,6 +120,6 @@ def _cautions(before: Mapping[str, Any], after: Mapping[str, Any], paired: bool)
     for record in (before, after):
         rounds = _rounds(record, "latency")
         if 0 < len(rounds) < 4:
-            found.append(f"{len(rounds)} round(s) say little about the spread between processes; four or more do")
+            found.append(f"rounds: {len(rounds)}; the spread between processes shows from four on")
             break
     return found

@@ -18,7 +18,7 @@ from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.trust import Trust
 
 _WHAT = {
-    FileLayout.ENVELOPE: "compiled OpenCL programs of mace, in its envelope",
+    FileLayout.ENVELOPE: "a file with compiled OpenCL programs of mace, in its envelope",
     FileLayout.TABLE: "a bare table of compiled OpenCL kernels",
     FileLayout.UPSTREAM: "a file of XiaoMi's MACE (v1.1.1 and later)",
     FileLayout.UPSTREAM_OLD: "a file of XiaoMi's MACE (v0.6.1 to v1.0.4), which carries no checksum",

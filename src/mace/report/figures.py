@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mace.report import charts
-from mace.report.text import duration, size
+from mace.report.text import counted, duration, size
 
 STARTS = {"cold": "Nothing compiled", "storage": "From the storage", "program": "From the program file"}
 STEPS = (("python", "interpreter"), ("imports", "imports"), ("load", "load"), ("first_run", "first run"))
@@ -197,7 +197,8 @@ def _outputs(validation: Mapping[str, Any]) -> Figure:
     outputs = validation["outputs"]
     verdict = "Every output is within its thresholds." if validation["passed"] else "Something misses its threshold."
     words = (
-        f"The worst of {validation['samples']} sample(s) beside {validation['source']['runtime']}, as signal-to-noise in decibels: "
+        f"The worst of {counted(validation['samples'], 'sample')} beside {validation['source']['runtime']}, as "
+        "signal-to-noise in decibels: "
         f"every 20 dB are one more right digit. {verdict}"
     )
     bars = [

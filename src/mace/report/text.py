@@ -49,6 +49,11 @@ def moment(text: str) -> str:
     return f"{when.day} {when:%B %Y, %H:%M}{zone}"
 
 
+def counted(count: int, thing: str) -> str:
+    """``no programs``, ``1 program``, ``2 programs``."""
+    return f"{count or 'no'} {thing}{'' if count == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """A number of bytes in binary units."""
     scaled, units = float(count), ["B", "KiB", "MiB", "GiB"]
