@@ -1,108 +1,147 @@
 """Measure the start of a whole process, from its creation to the first result, mace and ONNX Runtime in turn.
 
-usage: python bench/start.py [NETWORK …] [--rounds 15] [--record FILE]
+usage: python bench/start.py [NETWORK …] [--rounds 15] [--cold 1] [--folder DIR] [--record FILE]
 
-Every round starts one fresh process per runtime, so that a drifting machine slows all of them alike; all caches are warm.
-`wall` is the time to the first result. `cpu` is the processor time of the process until its end, which a busy machine
-changes less. `numpy` is a process that only imports numpy and makes the input: what any of them has to spend.
+NETWORK is a name of ``bench/networks.py`` or the path of an ONNX file with one input. Every round starts one fresh process
+per row, so that a drifting machine slows all of them alike; all caches are warm, Python's bytecode included, as it is for
+an installed package. Rows: `numpy`, a process that only imports numpy and makes the input, which any of them has to;
+`device`, one that besides opens mace's device and nothing more; `onnxruntime`; `mace`, with its program file; `cold`, mace
+with neither file nor storage (``--cold`` rounds of it).
+
+`wall` is the time to the first result, `engine` that from the model's file to the first result, `cpu` the processor time
+of the process until its end, which a busy machine changes less, `memory` its peak in MiB.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
+import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from peers import NETWORKS, THREADS, prepare_mace  # beside this script
+from peers import NETWORKS, THREADS, model_of, prepare_mace, processor  # beside this script
 
 INPUT = "import numpy as np\nx = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)\n"
+BEGIN = "import time\nbegan = time.perf_counter()\n"
+DEVICE = "from mace.opencl import select_device\nfrom mace.opencl.context import Context\n"
 PROGRAMS = {
-    "numpy": INPUT,
+    "numpy": INPUT + BEGIN,
+    "device": INPUT + BEGIN + DEVICE + "context = Context(select_device('cpu'))\n",
     "onnxruntime": INPUT
+    + BEGIN
     + "import onnxruntime as ort\noptions = ort.SessionOptions()\n"
     + f"options.intra_op_num_threads, options.log_severity_level = {THREADS}, 3\n"
     + "session = ort.InferenceSession('{stem}.onnx', options, providers=['CPUExecutionProvider'])\n"
     + "session.run(None, {{'{name}': x}})\n",
     "mace": INPUT
     + "import mace\n"
+    + BEGIN
     + "engine = mace.load('{stem}.mace', device='cpu', compiled_program='{stem}.bin', storage=False)\n"
     + "engine.run({{'{name}': x}})\nassert not engine.stats.programs_from_source\n",
+    "cold": INPUT
+    + "import mace\n"
+    + BEGIN
+    + "engine = mace.load('{stem}.mace', device='cpu', storage=False)\n"
+    + "engine.run({{'{name}': x}})\nassert engine.stats.programs_from_source\n",
 }
-"""What each process runs; it then tells when it was done."""
-DONE = "import os, time\nos.write(1, str(time.time()).encode())\n"
+"""What each process runs; it then tells when it was done and how long its engine took."""
+DONE = "took = time.perf_counter() - began\nimport os\nos.write(1, f'{time.time()} {took}'.encode())\n"
+COLUMNS = ("wall", "engine", "cpu", "memory")
 
 
-def start_once(program: str) -> tuple[float, float, float]:
-    """One fresh process: ms to the first result, ms of processor time, MiB at its peak. Raises when it fails."""
+def start_once(program: str, environment: dict[str, str]) -> tuple[float, ...]:
+    """One fresh process: the columns, in ms and MiB. Raises when it fails."""
     readable, writable = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, writable, 1)]
     began = time.time()
-    child = os.posix_spawn(sys.executable, [sys.executable, "-c", program], os.environ, file_actions=actions)
+    child = os.posix_spawn(sys.executable, [sys.executable, "-c", program], environment, file_actions=actions)
     os.close(writable)
     with os.fdopen(readable, "rb") as answers:
-        answer = answers.read()
+        done, took = map(float, answers.read().split() or (0, 0))
     _, status, usage = os.wait4(child, 0)
     if status:
         raise RuntimeError(f"a measured process ended with status {status}")
-    return (float(answer) - began) * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3, usage.ru_maxrss / 1024
+    return (done - began) * 1e3, took * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3, usage.ru_maxrss / 1024
 
 
-def measure(network: str, rounds: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Medians per runtime over the rounds, after one round that only warms the caches."""
+def prepare(network: str, folder: Path) -> dict[str, Any]:
+    """Make what mace and ONNX Runtime start from, unless it is in the folder already; what the programs have to know."""
     import numpy as np
     import onnx
 
-    from networks import build
+    stem = folder / Path(network).stem
+    facts = stem.with_suffix(".json")
+    if not facts.exists():
+        proto = model_of(network)
+        onnx.save(proto, stem.with_suffix(".onnx"))
+        weights = {t.name for t in proto.graph.initializer}
+        (value,) = [i for i in proto.graph.input if i.name not in weights]
+        shape = [d.dim_value or 1 for d in value.type.tensor_type.shape.dim]
+        prepare_mace(stem.with_suffix(".onnx"), {value.name: np.zeros(shape, np.float32)}, 0.0)
+        facts.write_text(json.dumps({"shape": shape, "name": value.name}))
+    return {"stem": stem, **json.loads(facts.read_text())}
 
-    proto, model = build(network), folder / f"{network}.onnx"
-    onnx.save(proto, model)
-    weights = {t.name for t in proto.graph.initializer}
-    (value,) = [i for i in proto.graph.input if i.name not in weights]
-    shape = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-    prepare_mace(model, {value.name: np.zeros(shape, np.float32)})
-    facts = {"shape": shape, "stem": model.with_suffix(""), "name": value.name}
-    programs = {runtime: text.format(**facts) + DONE for runtime, text in PROGRAMS.items()}
-    rows: dict[str, list[tuple[float, float, float]]] = {runtime: [] for runtime in programs}
-    for turn in range(rounds + 1):
-        for runtime, program in programs.items():
-            row = start_once(program)
-            if turn:
-                rows[runtime].append(row)
+
+def measure(network: str, rounds: int, cold: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Medians per row over the rounds, after one round that only warms the caches."""
+    facts = prepare(network, folder)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+    programs = {row: text.format(**facts) + DONE for row, text in PROGRAMS.items()}
+    rows: dict[str, list[tuple[float, ...]]] = {row: [] for row in programs}
+    for turn in range(max(rounds, cold) + 1):
+        for row, program in programs.items():
+            if turn <= (cold if row == "cold" else rounds) and (turn or row != "cold"):
+                found = start_once(program, environment)
+                if turn:
+                    rows[row].append(found)
     return {
-        runtime: dict(zip(("wall", "cpu", "memory"), map(statistics.median, zip(*found, strict=True)), strict=True))
-        for runtime, found in rows.items()
+        row: dict(zip(COLUMNS, map(statistics.median, zip(*found, strict=True)), strict=True))
+        for row, found in rows.items()
+        if found
     }
 
 
 def show(network: str, medians: dict[str, dict[str, float]]) -> None:
-    """Print one network's medians, with the times as shares of ONNX Runtime's."""
+    """Print one network's medians, with the times as shares of ONNX Runtime's, and what the program file saves."""
     print(network)
     reference = medians["onnxruntime"]
     for runtime, row in medians.items():
-        shares = "  ".join(
-            f"{what} {row[what]:7.1f} ms ({row[what] / reference[what]:.2f})" for what in ("wall", "cpu")
-        )
+        shares = "  ".join(f"{what} {row[what]:7.1f} ms ({row[what] / reference[what]:.2f})" for what in COLUMNS[:3])
         print(f"  {runtime:12} {shares}  memory {row['memory']:5.0f} MiB", flush=True)
+    if "cold" in medians:
+        print(f"  with the file {medians['cold']['engine'] / medians['mace']['engine']:.1f} times as fast")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--cold", type=int, default=1, help="rounds with neither file nor storage")
+    parser.add_argument("--folder", type=Path, help="where the files are made, and found the next time")
     parser.add_argument("--record", type=Path, help="write the medians to this JSON file")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        found = {network: measure(network, options.rounds, Path(folder)) for network in options.networks}
-    for network, medians in found.items():
-        show(network, medians)
+    found = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for network in options.networks:
+            found[Path(network).stem] = measure(network, options.rounds, options.cold, folder)
+            show(Path(network).stem, found[Path(network).stem])
     if options.record:
-        options.record.write_text(json.dumps(found, indent=1) + "\n")
+        machine = f"{platform.machine()}, {os.cpu_count()} cores, {processor()}"
+        date = datetime.datetime.now(datetime.UTC).date().isoformat()
+        record = {"date": date, "machine": machine, "rounds": options.rounds, "networks": found}
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        options.record.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
+
+from mace.records import as_dict, record, replace
 
 DeviceKind = Literal["gpu", "cpu", "accelerator", "other"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeviceIdentity:
     """Everything a compiled binary depends on. Two devices may share binaries when all of it is equal."""
 
@@ -25,17 +26,17 @@ class DeviceIdentity:
     engine_version: str
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DeviceIdentity:
         """Raises ``ValueError`` naming a field that is missing or of the wrong type."""
         values: dict[str, Any] = {}
-        for f in fields(cls):
-            value = data.get(f.name)
-            if not isinstance(value, int if f.name == "vendor_id" else str):
-                raise ValueError(f"device identity: field '{f.name}' is {value!r}")
-            values[f.name] = value
+        for name in cls.__annotations__:
+            value = data.get(name)
+            if not isinstance(value, int if name == "vendor_id" else str):
+                raise ValueError(f"device identity: field '{name}' is {value!r}")
+            values[name] = value
         return cls(**values)
 
     @property
@@ -49,7 +50,7 @@ class DeviceIdentity:
         return {k: (a[k], b[k]) for k in a if a[k] != b[k]}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeviceTraits:
     """What lowering and tuning need to know about a device. Sizes are in bytes."""
 
@@ -79,4 +80,4 @@ class DeviceTraits:
         return replace(self, vector_width=min(self.vector_width, vector_width))
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)

@@ -31,9 +31,10 @@ Argument mistakes that any Python programmer expects as such stay ``ValueError``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import NamedTuple
+
+from mace.records import record
 
 
 class MaceError(Exception):
@@ -91,7 +92,7 @@ class ConvertError(ModelError, _FileError):
     """A source model is broken or cannot be read."""
 
 
-@dataclass(frozen=True)
+@record
 class UnsupportedNode:
     """One node that cannot run: its name, operator, domain, opset and the reason or nearest alternative."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from mace.records import record
 
 Dim: TypeAlias = int | str | None
 """One extent of a shape: a number, the name of a symbolic dimension, or None when nothing is known of it."""
@@ -149,7 +150,7 @@ _FROM_ONNX = dict(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TensorType:
     """Element type and shape of a tensor. ``shape`` is None when even the rank is unknown."""
 
@@ -204,7 +205,7 @@ class TensorType:
         return f"{self.container} {self.dtype}[{shape}]".lstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MaceTensor:
     """A tensor handed to or taken from an engine: its data, and the order of its dimensions as MACE names it.
 

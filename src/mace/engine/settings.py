@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from mace.plan.options import PlanOptions
 from mace.program.library import ProgramLibrary
 from mace.program.store import ProgramStore
 from mace.program.trust import Trust
+from mace.records import field, record
 
 if TYPE_CHECKING:
     from mace.device import DeviceIdentity
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mace.program.trust import TrustPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EngineSettings:
     """How an engine finds, checks and keeps compiled programs.
 

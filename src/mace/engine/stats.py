@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
-@dataclass(slots=True)
 class EngineStats:
-    """Filled in as an engine works. Times are in seconds, sizes in bytes.
+    """Filled in as an engine works. Times are in seconds, sizes in bytes."""
 
-    ``programs`` counts program units by where they came from: ``"source"`` or the path (or ``"bytes"``) of the file that
-    held them. ``looks`` lists every place looked at with its reason code, in order.
-    """
-
-    device: str = ""
-    programs: dict[str, int] = field(default_factory=dict)
-    looks: list[dict[str, Any]] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    plans: int = 0
-    plans_loaded: int = 0
-    kernels: int = 0
-    launches: int = 0
-    host_steps: int = 0
-    host_steps_float: int = 0
-    arena_bytes: int = 0
-    peak_live_bytes: int = 0
-    constants_bytes: int = 0
-    runs: int = 0
+    def __init__(self, device: str = "") -> None:
+        self.device = device
+        self.programs: dict[str, int] = {}
+        """Program units by where they came from: ``"source"`` or the path (or ``"bytes"``) of the file that held them."""
+        self.looks: list[dict[str, Any]] = []
+        """Every place looked at with its reason code, in order."""
+        self.seconds: dict[str, float] = {}
+        self.plans = 0
+        self.plans_loaded = 0
+        self.kernels = 0
+        self.launches = 0
+        self.host_steps = 0
+        self.host_steps_float = 0
+        self.arena_bytes = 0
+        self.peak_live_bytes = 0
+        self.constants_bytes = 0
+        self.runs = 0
 
     @property
     def programs_from_source(self) -> int:
@@ -41,4 +38,8 @@ class EngineStats:
         self.seconds[what] = self.seconds.get(what, 0.0) + seconds
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "programs_from_source": self.programs_from_source}
+        facts = {k: v.copy() if isinstance(v, dict | list) else v for k, v in vars(self).items()}
+        return {**facts, "programs_from_source": self.programs_from_source}
+
+    def __repr__(self) -> str:
+        return f"EngineStats({self.to_json()})"

@@ -13,7 +13,6 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from mace.files.folders import cache_folder
 from mace.opencl.drivers import Driver
 from mace.opencl.host import cpu_summary, device_nodes
 from mace.opencl.probed import Probed
+from mace.records import replace
 
 FORMAT = 2
 MAX_FILE_BYTES = 4 << 20

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import struct
 import sys
-from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mace.opencl.api import CLError
+from mace.records import as_dict, record
 
 if TYPE_CHECKING:
     from mace.opencl.objects import DeviceHandle, PlatformHandle
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeviceInfo:
     """A device in its driver's own words (OpenCL 3.0 §4.2, table 5). Sizes are in bytes.
 
@@ -47,23 +47,23 @@ class DeviceInfo:
     extensions: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DeviceInfo:
         """Raises ``ValueError`` when a field is missing or of the wrong type."""
         values: dict[str, Any] = {}
-        for f in fields(cls):
-            value = data.get(f.name)
-            if "tuple" in str(f.type) and isinstance(value, list | tuple):
-                item = str if f.name == "extensions" else int
+        for name, kind in cls.__annotations__.items():
+            value = data.get(name)
+            if "tuple" in kind and isinstance(value, list | tuple):
+                item = str if name == "extensions" else int
                 if all(type(v) is item for v in value):
-                    values[f.name] = tuple(value)
+                    values[name] = tuple(value)
                     continue
-            elif type(value).__name__ == f.type:
-                values[f.name] = value
+            elif type(value).__name__ == kind:
+                values[name] = value
                 continue
-            raise ValueError(f"device description: field '{f.name}' is {value!r}")
+            raise ValueError(f"device description: field '{name}' is {value!r}")
         return cls(**values)
 
     @property

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mace.opencl.describe import DeviceInfo
+from mace.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnownFault:
     """Drivers by patterns of what they call themselves, what is wrong with them, and how they can be used all the same."""
 

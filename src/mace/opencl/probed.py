@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from mace.opencl.describe import DeviceInfo
 from mace.opencl.drivers import Driver
+from mace.records import record
 
 Status = Literal["ok", "failed", "crashed", "hung"]
 
@@ -20,7 +20,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Probed:
     """What became of asking one driver: its devices per platform, or why there are none."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from mace.records import record
 
 Storage: TypeAlias = Literal["fp32", "fp16", "bf16"]
 """How float32 tensors lie in memory."""
@@ -13,7 +14,7 @@ GENERIC_VECTOR = 4
 """float32 lanes of a plan of general variants: what a text written for every device can count on."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlanOptions:
     """Settings that change a plan. ``block`` is the width of channel blocks (None: the device's vector width; 0: none);
     ``units`` the number of programs the kernels are shared among; ``winograd`` 0 refuses it, 2 or 4 names the largest tile.

@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from mace.device import DeviceIdentity
 from mace.errors import IntegrityError
+from mace.records import field, record, replace
 
 OUTPUTS = "outputs"
 """Name, in a program's descriptive data, of what its kernels compute: digest of a trial run → digest of what it wrote."""
@@ -48,7 +48,7 @@ class EntryKind(StrEnum):
         return list(EntryKind).index(self)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KernelRecord:
     """One kernel inside a program: its name, build options, hash of its source, and the work-group it is meant for."""
 
@@ -59,13 +59,13 @@ class KernelRecord:
     """One to three extents, or None when the driver chooses."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One section of a program file. ``sha256`` is the payload's, in lower-case hexadecimal."""
 
     kind: EntryKind
     key: str
-    payload: Bytes = field(repr=False, compare=False)
+    payload: Bytes = field(show=False, compare=False)
     sha256: str
     device: DeviceIdentity | None = None
     """The device it was made for, or None when it fits any."""
@@ -109,7 +109,7 @@ class Entry:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProgramContent:
     """Entries in canonical order. Raises ``ValueError`` when two of them answer to the same kind, key and device."""
 

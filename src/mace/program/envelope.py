@@ -6,11 +6,11 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mace.errors import IntegrityError, ProgramFormatError
 from mace.program.content import Bytes
+from mace.records import record
 
 MAGIC = b"MACE"
 VERSION = 0x0001_0002
@@ -27,7 +27,7 @@ _UNSIGNED = bytes(SIGNATURE_BYTES)
 _HEX = frozenset(b"0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EnvelopeHeader:
     """Fields of an envelope: size of the whole file in bytes, SHA-256 of the payload in hexadecimal, signature."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from mace.files.mapping import open_file
 from mace.program.codec import EncodedProgram, Gate, ProgramFile, decode_program, encode_program
 from mace.program.content import Bytes, ProgramContent
 from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.records import record
 
 if TYPE_CHECKING:
     from mace.program.encrypt import Secret
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "mace_cl_compiled_program.bin"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SavedProgram:
     """What was written: where, how many entries, how many bytes, and the digest that names them (``Seal.digest``).
 

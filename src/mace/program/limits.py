@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mace.errors import LimitError
+from mace.records import record
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -13,7 +12,7 @@ STORE_BYTES = 4 * GIB
 """Size that the files of a store are kept within, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """What a reader accepts. Every field is a setting; sizes are in bytes, the others are counts."""
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from mace.records import record
 
 
 class Reason(StrEnum):
@@ -79,7 +80,7 @@ _SENTENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     """One step of a search: where it looked, what for (kind and start of the key; empty for a whole file), and why
     not.

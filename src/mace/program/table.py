@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from mace.device import DeviceIdentity
@@ -17,6 +16,7 @@ from mace.errors import IntegrityError, LimitError, ProgramFormatError
 from mace.program.content import Bytes, Entry, EntryKind, KernelRecord, ProgramContent, canonical_json
 from mace.program.cursor import Cursor
 from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.records import replace
 
 MAGIC = b"MCLP"
 MAGICS = (MAGIC, b"MACE")

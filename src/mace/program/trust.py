@@ -7,12 +7,12 @@ written in docs/adr/0007-own-files.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from mace.errors import TrustError
 from mace.files.stamps import StampBook
+from mace.records import record
 
 if TYPE_CHECKING:
     from mace.program.codec import Seal
@@ -30,7 +30,7 @@ class Origin(StrEnum):
     OPTED_IN = "taken as it is, because the call said so"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """A file's origin, and the name of the key that signed it."""
 
@@ -38,7 +38,7 @@ class Verdict:
     signer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trust:
     """A policy with what it needs to judge: the stamps of own files, and the trust store."""
 
