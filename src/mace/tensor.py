@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from enum import StrEnum
 from math import prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mace.records import record
 
 Dim: TypeAlias = int | str | None
 """One extent of a shape: a number, the name of a symbolic dimension, or None when nothing is known of it."""
 
-Array: TypeAlias = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt  # takes its time to import
+
+    Array: TypeAlias = npt.NDArray[Any]
+else:
+    Array = np.ndarray
 
 
 class DType(StrEnum):

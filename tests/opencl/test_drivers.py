@@ -18,7 +18,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.delenv(name, raising=False)
     for name in ("CONDA_PREFIX", "PYTHONUSERBASE"):
         monkeypatch.setenv(name, str(tmp_path / "nothing"))
-    monkeypatch.setattr(drivers, "SYSTEM_VENDORS", tmp_path / "vendors")
+    monkeypatch.setattr(drivers, "SYSTEM_VENDORS", str(tmp_path / "vendors"))
     monkeypatch.setattr(drivers, "_bundled_with_pyopencl", lambda: iter(()))
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     monkeypatch.setattr(sys, "path", [])

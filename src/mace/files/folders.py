@@ -10,24 +10,36 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PLATFORM: str = sys.platform
 
 
 def cache_folder() -> Path:
     """The user's folder for what can be made again. It is not created here."""
+    from pathlib import Path
+
+    return Path(cache_path())
+
+
+def cache_path() -> str:
+    """:func:`cache_folder` as text: what is read before a device is opened does without pathlib, which takes its time."""
     if value := os.environ.get("MACE_CACHE_DIR"):
-        return Path(value)
+        return value
     if _PLATFORM == "linux":
         return _xdg("XDG_CACHE_HOME", ".cache")
-    from platformdirs import user_cache_path
+    from platformdirs import user_cache_dir
 
-    return user_cache_path("mace", appauthor=False)
+    return user_cache_dir("mace", appauthor=False)
 
 
 def programs_folder() -> Path:
     """The user's folder for compiled programs. It is not created here."""
+    from pathlib import Path
+
     for name in ("MACE_STORAGE", "MACE_INTERNAL_STORAGE_PATH"):
         if value := os.environ.get(name):
             return Path(value)
@@ -36,10 +48,12 @@ def programs_folder() -> Path:
 
 def state_folder() -> Path:
     """The user's private folder for stamps and keys. It is not created here."""
+    from pathlib import Path
+
     if value := os.environ.get("MACE_STATE_DIR"):
         return Path(value)
     if _PLATFORM == "linux":
-        return _xdg("XDG_STATE_HOME", ".local/state")
+        return Path(_xdg("XDG_STATE_HOME", ".local/state"))
     from platformdirs import user_state_path
 
     return user_state_path("mace", appauthor=False)
@@ -66,6 +80,6 @@ def is_private(folder: Path) -> bool:
     return found.st_uid == os.geteuid() and not found.st_mode & 0o077 if hasattr(os, "geteuid") else True
 
 
-def _xdg(variable: str, default: str) -> Path:
+def _xdg(variable: str, default: str) -> str:
     value = os.environ.get(variable, "")
-    return (Path(value) if Path(value).is_absolute() else Path.home() / default) / "mace"
+    return os.path.join(value if os.path.isabs(value) else os.path.join(os.path.expanduser("~"), default), "mace")

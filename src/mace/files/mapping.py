@@ -17,6 +17,11 @@ READ_AHEAD_MIN = 1 << 20
 _MADV_WILLNEED, _MADV_POPULATE_READ = 3, 22
 
 
+if sys.platform == "linux":  # found now, for it cannot be found while another thread loads a library
+    _libc_madvise = ctypes.CDLL(None, use_errno=True).madvise  # unlike mmap.madvise it lets other threads run
+    _libc_madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
 class OpenedFile(NamedTuple):
     """A file's bytes and state. ``stable`` tells whether nobody but this user and the administrator can change them."""
 
@@ -77,10 +82,8 @@ def read_ahead(data: memoryview) -> None:
     length = address + data.nbytes - start
 
     def populate(keep: memoryview) -> None:
-        madvise = ctypes.CDLL(None, use_errno=True).madvise  # unlike mmap.madvise it lets other threads run
-        madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        if madvise(start, length, _MADV_POPULATE_READ):  # Linux before 5.14
-            madvise(start, length, _MADV_WILLNEED)
+        if _libc_madvise(start, length, _MADV_POPULATE_READ):  # Linux before 5.14
+            _libc_madvise(start, length, _MADV_WILLNEED)
 
     threading.Thread(target=populate, args=(data,), name="mace-read-ahead", daemon=True).start()
 

@@ -61,6 +61,12 @@ _FUNCTIONS: dict[str, tuple[int, str]] = {  # name → place in the table, then 
     "clEnqueueFillBuffer": (102, "ipppzzzupp"),
     "clCreateCommandQueueWithProperties": (123, "ppppp"),
 }
+_AT_ONCE = frozenset(
+    {"clGetPlatformInfo", "clGetDeviceInfo", "clGetProgramBuildInfo", "clGetMemObjectInfo", "clGetEventProfilingInfo"}
+    | {"clSetKernelArg", "clCreateSubBuffer"}
+)
+"""Functions that only look up or note something. Other threads of Python wait for them: to let one run meanwhile costs
+more than the call, and up to five milliseconds where it is busy, as another is during a start."""
 
 
 class CLError(Exception):
@@ -97,7 +103,8 @@ class Api:
         address = self._address_of(name, place)
         if not address:
             raise CLError(INVALID_OPERATION, name)
-        return ctypes.CFUNCTYPE(*(_TYPES[letter] for letter in letters))(address)
+        kind = ctypes.PYFUNCTYPE if name in _AT_ONCE else ctypes.CFUNCTYPE
+        return kind(*(_TYPES[letter] for letter in letters))(address)
 
     def create(self, name: str, *arguments: Any) -> int:
         """Call a function that makes an object and writes its error code where the last parameter points."""

@@ -13,11 +13,10 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from mace.errors import MaceError
-from mace.files.folders import cache_folder
+from mace.files.folders import cache_path
 from mace.opencl.drivers import Driver
 from mace.opencl.host import cpu_summary, device_nodes
 from mace.opencl.probed import Probed
@@ -38,7 +37,8 @@ def probe_all(drivers: Iterable[Driver], *, refresh: bool = False) -> tuple[Prob
     """What each driver offers, from the kept records where they still hold, in the drivers' order."""
     drivers = tuple(drivers)
     records = _read()
-    keys = {driver: key_of(driver) for driver in drivers}
+    facts = _surroundings()
+    keys = {driver: _key(driver, facts) for driver in drivers}
     kept = {driver: _recall(driver, records.get(keys[driver])) for driver in drivers}
     known = {driver: found for driver, found in kept.items() if found is not None and not refresh}
     missing = [driver for driver in drivers if driver not in known]
@@ -62,16 +62,23 @@ def limit_vectors(driver: Driver, vector_width: int) -> None:
 def forget() -> None:
     """Drop every kept record, so that all drivers are asked anew."""
     try:
-        _file().unlink(missing_ok=True)
+        os.unlink(_file())
     except OSError:
         return
 
 
 def key_of(driver: Driver) -> str:
     """Name of a driver's record: changes with anything that may change what the driver offers."""
+    return _key(driver, _surroundings())
+
+
+def _surroundings() -> list[Any]:
     settings = sorted((k, v) for k, v in os.environ.items() if k.startswith(DRIVER_SETTINGS) and "CACHE" not in k)
-    facts = [FORMAT, driver.library, driver.stamp(), settings, cpu_summary(), device_nodes()]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return [settings, cpu_summary(), device_nodes()]
+
+
+def _key(driver: Driver, surroundings: list[Any]) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, driver.library, driver.stamp(), *surroundings]).encode()).hexdigest()
 
 
 def _recall(driver: Driver, record: Any) -> Probed | None:
@@ -87,13 +94,13 @@ def _recall(driver: Driver, record: Any) -> Probed | None:
     return probed if fresh else None
 
 
-def _file() -> Path:
-    return cache_folder() / "devices.json"
+def _file() -> str:
+    return os.path.join(cache_path(), "devices.json")
 
 
 def _read() -> dict[str, Any]:
     try:
-        with _file().open("rb") as file:
+        with open(_file(), "rb") as file:
             data = json.loads(file.read(MAX_FILE_BYTES))
         drivers = data["drivers"] if data["format"] == FORMAT else {}
     except (OSError, ValueError, TypeError, KeyError):
@@ -109,7 +116,7 @@ def _write(records: dict[str, Any]) -> None:
     if len(text) > MAX_FILE_BYTES // 2:
         text = json.dumps({"format": FORMAT, "drivers": records}, indent=1)
     try:
-        _file().parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(cache_path(), exist_ok=True)
         atomic_write(_file(), [text.encode()])
     except (OSError, MaceError):
         return

@@ -8,10 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mace.errors import OpenCLError
 from mace.opencl import numbers
@@ -21,6 +20,9 @@ from mace.opencl.device import Device
 from mace.opencl.kernel import Launch, Program
 from mace.opencl.translate import build_error, opencl_error, translated
 from mace.tensor import Array
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _Memory: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[Any]"
 Priority: TypeAlias = Literal["low", "normal", "high"]

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 FOLDER_VARIABLE, KEEP_VARIABLE = "POCL_CACHE_DIR", "POCL_KERNEL_CACHE"
 LEFT_SECONDS = 24 * 3600.0
 """Age of a folder whose process was killed before it could remove it, from which on others remove it."""
-_NAME = re.compile(r"mace-pocl-\d+-\w+")
-_folders: list[Path] = []
+_PREFIX = "mace-pocl-"
+_folders: list[str] = []
 
 
 @contextmanager
@@ -29,18 +26,18 @@ def private_driver_cache(library: str) -> Iterator[None]:
 
     The environment is as before afterwards, so that child processes take nothing from it.
     """
-    if "pocl" not in Path(library).name.lower() or FOLDER_VARIABLE in os.environ or KEEP_VARIABLE in os.environ:
+    if "pocl" not in os.path.basename(library).lower() or FOLDER_VARIABLE in os.environ or KEEP_VARIABLE in os.environ:
         yield
         return
     import tempfile
 
     try:
-        folder = tempfile.mkdtemp(prefix=f"mace-pocl-{os.getpid()}-")
+        folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
     except OSError:
         yield
         return
-    _remove_left_over(Path(folder).parent)
-    _folders.append(Path(folder))
+    _remove_left_over(os.path.dirname(folder))
+    _folders.append(folder)
     os.environ.update({FOLDER_VARIABLE: folder, KEEP_VARIABLE: "0"})
     try:
         yield
@@ -58,10 +55,14 @@ def discard_driver_cache() -> None:
         shutil.rmtree(_folders.pop(), ignore_errors=True)
 
 
-def _remove_left_over(place: Path) -> None:
+def _remove_left_over(place: str) -> None:
+    import re
     import shutil
+    import time
+
+    name = re.compile(rf"{_PREFIX}\d+-\w+")
 
     with suppress(OSError):
         for entry in os.scandir(place):
-            if _NAME.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > LEFT_SECONDS:
+            if name.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > LEFT_SECONDS:
                 shutil.rmtree(entry.path, ignore_errors=True)

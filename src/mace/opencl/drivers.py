@@ -17,10 +17,10 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
-from pathlib import Path
+from os.path import basename, dirname, exists, expanduser, isabs, isfile, join, realpath
 from typing import NamedTuple
 
-SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
+SYSTEM_VENDORS = "/etc/OpenCL/vendors"
 EXTRA_LIBRARIES = "MACE_OPENCL_LIBRARIES"
 
 
@@ -38,12 +38,12 @@ class Driver(NamedTuple):
 
     def stamp(self) -> tuple[str, int, int]:
         """Path, size in bytes and modification time in nanoseconds: equal stamps mean the same library."""
-        path = _resolve(self.library)
+        path = realpath(_resolve(self.library))
         try:
-            found = path.stat()
+            found = os.stat(path)
         except OSError:
-            return str(path), -1, 0
-        return str(path.resolve()), found.st_size, found.st_mtime_ns
+            return _resolve(self.library), -1, 0
+        return path, found.st_size, found.st_mtime_ns
 
 
 SYSTEM_LOADER = Driver("", "system")
@@ -57,9 +57,9 @@ def find_drivers() -> tuple[Driver, ...]:
     """
     if sys.platform != "linux" or _loader_is_replaced():
         return (SYSTEM_LOADER,)
-    drivers: dict[Path, Driver] = {}
+    drivers: dict[str, Driver] = {}
     for driver in _candidates():
-        drivers.setdefault(_resolve(driver.library).resolve(), driver)
+        drivers.setdefault(realpath(_resolve(driver.library)), driver)
     return tuple(drivers.values()) or (SYSTEM_LOADER,)
 
 
@@ -72,11 +72,11 @@ def _candidates() -> Iterator[Driver]:
     yield from _listed("OCL_ICD_FILENAMES")
     chosen = os.environ.get("OCL_ICD_VENDORS") or os.environ.get("OPENCL_VENDOR_PATH")
     if chosen:
-        yield from _vendors(Path(chosen), None)
+        yield from _vendors(chosen, None)
     else:
         yield from _vendors(SYSTEM_VENDORS, None)
         for prefix in _prefixes():
-            yield from _vendors(prefix / "etc/OpenCL/vendors", prefix)
+            yield from _vendors(join(prefix, "etc/OpenCL/vendors"), prefix)
     yield from _bundled_with_pyopencl()
     yield from _listed(EXTRA_LIBRARIES)
 
@@ -88,64 +88,60 @@ def _listed(variable: str) -> Iterator[Driver]:
             yield Driver(name.strip(), variable)
 
 
-def _vendors(place: Path, prefix: Path | None) -> Iterator[Driver]:
+def _vendors(place: str, prefix: str | None) -> Iterator[Driver]:
     """Drivers that a folder of .icd files names; ``place`` may also be one such file, or a library itself."""
-    if place.is_dir():
-        for file in sorted(place.glob("*.icd")):
-            yield from _announced(file, prefix)
-    elif place.suffix == ".icd":
-        yield from _announced(place, prefix)
-    elif place.exists():
-        yield Driver(str(place), "OCL_ICD_VENDORS")
+    try:
+        names = sorted(name for name in os.listdir(place) if name.endswith(".icd"))
+    except OSError:
+        if place.endswith(".icd"):
+            yield from _announced(place, prefix)
+        elif isfile(place):
+            yield Driver(place, "OCL_ICD_VENDORS")
+        return
+    for name in names:
+        yield from _announced(join(place, name), prefix)
 
 
-def _announced(file: Path, prefix: Path | None) -> Iterator[Driver]:
+def _announced(file: str, prefix: str | None) -> Iterator[Driver]:
     """The driver that one .icd file names. In a prefix, one that is nowhere to be found is passed over."""
     try:
-        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        with open(file, encoding="utf-8", errors="surrogateescape") as lines:
+            library = lines.readline().strip()
     except OSError:
         return
-    name = lines[0].strip() if lines else ""
-    if not name:
+    if not library:
         return
-    library = Path(name)
-    if not library.is_absolute():
-        beside = file.with_name(name)
-        yield Driver(str(beside) if beside.exists() else name, str(file))
-    elif prefix is None or library.exists():
-        yield Driver(name, str(file))
-    elif (moved := prefix / "lib" / library.name).exists():
-        yield Driver(str(moved), str(file))
+    if not isabs(library):
+        beside = join(dirname(file), library)
+        yield Driver(beside if exists(beside) else library, file)
+    elif prefix is None or exists(library):
+        yield Driver(library, file)
+    elif exists(moved := join(prefix, "lib", basename(library))):
+        yield Driver(moved, file)
 
 
-def _prefixes() -> Iterator[Path]:
+def _prefixes() -> Iterator[str]:
     """Roots under which packages install files: this environment's, the user's own, conda's, those of ``sys.path``."""
     roots = [sys.prefix, os.environ.get("CONDA_PREFIX", ""), os.environ.get("PYTHONUSERBASE", "") or "~/.local"]
     for entry in sys.path:
-        path = Path(entry)
-        if path.name in ("site-packages", "dist-packages") and len(path.parents) > 2:
-            roots.append(str(path.parents[2]))
+        if basename(entry) in ("site-packages", "dist-packages"):
+            roots.append(dirname(dirname(dirname(entry))))
         roots.append(entry)
-    for root in dict.fromkeys(r for r in roots if r):
-        try:
-            yield Path(root).expanduser()
-        except RuntimeError:  # no home folder
-            continue
+    return map(expanduser, dict.fromkeys(r for r in roots if r))
 
 
 def _bundled_with_pyopencl() -> Iterator[Driver]:
     """Drivers that other packages put into pyopencl's folder, where its own loader would find them."""
     spec = PathFinder.find_spec("pyopencl")
     for folder in (spec.submodule_search_locations if spec else None) or ():
-        yield from _vendors(Path(folder, ".libs"), None)
+        yield from _vendors(join(folder, ".libs"), None)
 
 
-def _resolve(library: str) -> Path:
+def _resolve(library: str) -> str:
     """The path ``dlopen`` most likely finds a bare name at, or the name itself."""
-    path = Path(library)
     if not library or "/" in library:
-        return path
+        return library
     machine = f"{platform.machine()}-linux-gnu"
     folders = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     folders += [f"/lib/{machine}", f"/usr/lib/{machine}", "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"]
-    return next((p for folder in folders if folder and (p := Path(folder, library)).exists()), path)
+    return next((path for folder in folders if folder and exists(path := join(folder, library))), library)

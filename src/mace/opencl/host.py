@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from functools import cache
-from pathlib import Path
 
 _CPU_FACTS = frozenset(
     ["vendor_id", "cpu family", "model", "model name", "stepping", "flags", "isa", "Features"]
@@ -23,7 +23,7 @@ def cpu_summary() -> str:
     Code that a driver made for one processor may not run on another of the same instruction set.
     """
     try:
-        with Path("/proc/cpuinfo").open("rb") as file:
+        with open("/proc/cpuinfo", "rb") as file:
             text = file.read(8192).decode(errors="replace")  # the first processor; a large machine's file is long
     except OSError:
         text = f"model: {platform.processor()}"
@@ -39,11 +39,13 @@ def cpu_summary() -> str:
 def device_nodes() -> tuple[str, ...]:
     """Device files that drivers open, so that plugging in a device shows."""
     found: list[str] = []
-    for node in map(Path, _NODES):
+    for node in _NODES:
         try:
-            found += map(str, sorted(node.iterdir()) if node.is_dir() else [node] if node.exists() else [])
-        except OSError:
-            found.append(str(node))
+            found += sorted(os.path.join(node, name) for name in os.listdir(node))
+        except FileNotFoundError:
+            continue
+        except OSError:  # no folder, or one that may not be read
+            found.append(node)
     return tuple(found)
 
 
