@@ -23,7 +23,8 @@
     MaceWarning
     ├── StorageWarning              the program could not be saved; inference goes on
     ├── ProgramFileWarning          a program file was passed over
-    └── HostFallbackWarning         a float tensor leaves the device
+    ├── HostFallbackWarning         a float tensor leaves the device
+    └── BackgroundWarning           what was built in the background came to nothing; inference goes on
 
 Argument mistakes that any Python programmer expects as such stay ``ValueError`` or ``TypeError``.
 """
@@ -196,6 +197,10 @@ class StorageWarning(MaceWarning):
 
 class ProgramFileWarning(MaceWarning):
     """A program file was passed over."""
+
+
+class BackgroundWarning(MaceWarning):
+    """Specialised kernels could not be built in the background; inference goes on with general ones."""
 
 
 class HostFallbackWarning(MaceWarning):

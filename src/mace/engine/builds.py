@@ -8,7 +8,7 @@ worker (``proof``). Both leave a stamp, and what is stamped is loaded here witho
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mace.opencl.jobs import CompileJob, Done, Outcome
     from mace.opencl.kernel import Program
     from mace.opencl.opening import Opening
+    from mace.opencl.pool import WorkerPool
     from mace.plan.plan import Plan
     from mace.plan.planner import Planned
     from mace.program.library import ProgramLibrary
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class Builder:
-    """Loads and compiles program units for one context."""
+    """Loads and compiles program units for one context. Several threads may use it.
+
+    ``lock`` is held over all that touches the library or what is known here, and not while something is compiled.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,9 @@ class Builder:
         self.device: Device = opening.device
         """The device as plans should see it: with narrower vectors once its compiler has died of wide ones."""
         self._opening, self._library, self._settings, self._stats = opening, library, settings, stats
+        self.lock = threading.RLock()
         self._progress = progress or (lambda what, done: None)
+        self._pools: list[WorkerPool] = []
         self._loaded: dict[str, Program] = {}
         self._found: dict[str, tuple[Entry, str]] = {}
         """Entries that were found, and where, but not tried yet."""
@@ -58,44 +64,56 @@ class Builder:
 
         ``constants`` are the plan's; a binary that must prove itself does so on them.
         """
-        self._load_side_by_side(plan)
-        programs = []
-        for number, unit in enumerate(plan.units):
-            program = self._load(unit, number, plan, constants)
-            if program is None:
-                return None
-            programs.append(program)
-        return programs
+        with self.lock:
+            self._load_side_by_side(plan)
+            programs = []
+            for number, unit in enumerate(plan.units):
+                program = self._load(unit, number, plan, constants)
+                if program is None:
+                    return None
+                programs.append(program)
+            return programs
 
-    def build(self, planned: Planned) -> list[Program] | None:
-        """Every unit, from the library or else compiled and added to it.
+    def build(self, planned: Planned, *, polite: bool = False) -> list[Program] | None:
+        """Every unit, from the library or else compiled and added to it; ``polite`` leaves the processor to others.
 
         None when the driver's compiler died of wide vectors: ``device`` has narrower ones now, plan again. Raises
-        ``BuildError`` or another ``DeviceError`` when a unit cannot be compiled at all.
+        ``BuildError`` or another ``DeviceError`` when a unit cannot be compiled at all, or the work was called off.
         """
         plan = planned.plan
-        self._sources |= zip(plan.units, planned.sources, strict=True)
-        missing = [n for n, unit in enumerate(plan.units) if self._load(unit, n, plan, planned.constants) is None]
-        if missing:
-            from mace.engine.trials import trials_of
-            from mace.opencl.jobs import CompileJob
-
-            jobs = []
-            for number in missing:
-                unit = trials_of(plan, number, planned.constants)
-                jobs.append(CompileJob(planned.sources[number], plan.build_options, unit.trials, unit.constants))
-            outcomes = self._compile(jobs)
-            if outcomes is None:
-                return None
+        with self.lock:
+            self._sources |= zip(plan.units, planned.sources, strict=True)
+            missing = [n for n, unit in enumerate(plan.units) if self._load(unit, n, plan, planned.constants) is None]
+        outcomes = self._compile(_jobs(planned, missing), polite=polite)
+        if outcomes is None:
+            return None
+        with self.lock:
             for number, done in zip(missing, outcomes, strict=True):
                 self._adopt(plan, number, done)
-        return [self._loaded[unit] for unit in plan.units]
+            return [self._loaded[unit] for unit in plan.units]
 
-    def _compile(self, jobs: list[CompileJob]) -> list[Done] | None:
-        if not self._settings.isolate:
+    def build_for_now(self, planned: Planned) -> list[Program] | None:
+        """Every unit, compiled and kept nowhere: what is used until better is there. None and raises as :meth:`build`."""
+        options = planned.plan.build_options
+        outcomes = self._compile(_jobs(planned, range(len(planned.plan.units))))
+        if outcomes is None:
+            return None
+        programs = []
+        for done in outcomes:
+            programs.append(self._opening.context().build_from_binary(done.binary, options))
+            self._stats.count_program("source")
+        return programs
+
+    def call_off(self) -> None:
+        """End what is being compiled in workers for another thread, where it raises ``DeviceError``."""
+        for pool in tuple(self._pools):
+            pool.call_off()
+
+    def _compile(self, jobs: list[CompileJob], *, polite: bool = False) -> list[Done] | None:
+        if not jobs or not self._settings.isolate:
             return self._compile_here(jobs)
         from mace.opencl.jobs import Done, Refused
-        from mace.opencl.pool import compile_all
+        from mace.opencl.pool import WorkerPool, usable_cores
 
         finished = 0
 
@@ -105,7 +123,12 @@ class Builder:
             self._progress("compile", finished / len(jobs))
 
         self._progress("compile", 0.0)
-        outcomes = compile_all(self.device, jobs, progress=step)
+        with WorkerPool(self.device, min(usable_cores(), len(jobs)), polite=polite) as pool:
+            self._pools.append(pool)
+            try:
+                outcomes = pool.run_all(jobs, progress=step)
+            finally:
+                self._pools.remove(pool)
         done: list[Done] = []
         for outcome in outcomes:
             if isinstance(outcome, Done):
@@ -121,6 +144,8 @@ class Builder:
         return done
 
     def _compile_here(self, jobs: list[CompileJob]) -> list[Done]:
+        if not jobs:
+            return []
         from mace.opencl.workshop import Workshop
 
         workshop = Workshop(self._opening.context())
@@ -213,3 +238,15 @@ class Builder:
         if failure is not None:
             self._library.reject(entry, failure.reason, failure.detail, lasting=failure.lasting)
         return failure is None
+
+
+def _jobs(planned: Planned, units: Iterable[int]) -> list[CompileJob]:
+    """The compilation of these units, each with a trial of its kernels."""
+    from mace.engine.trials import trials_of
+    from mace.opencl.jobs import CompileJob
+
+    plan, jobs = planned.plan, []
+    for number in units:
+        unit = trials_of(plan, number, planned.constants)
+        jobs.append(CompileJob(planned.sources[number], plan.build_options, unit.trials, unit.constants))
+    return jobs

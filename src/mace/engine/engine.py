@@ -6,7 +6,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Container, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ from mace.program.reasons import Reason
 from mace.tensor import Array, TensorType
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mace.execution.executor import Executor
     from mace.graph.ir import Graph
     from mace.program.encrypt import Secret
@@ -134,6 +135,15 @@ class MaceEngine:
         """Prepare everything for the shapes of ``inputs`` (zeros for a model of fixed shapes) and run once."""
         self.run(inputs if inputs is not None else self.example_inputs())
 
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for what is built in the background, at most for so long; whether all of it is there and in use.
+
+        It is not after ``seconds``, and where some of it could not be built: then general kernels stay in use, and a
+        :class:`~mace.errors.BackgroundWarning` said why.
+        """
+        background = self._preparation.background
+        return background.wait(seconds) and not background.errors
+
     def example_inputs(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
         """Zeros for every input, of these shapes where given; an open first dimension (the batch) is taken as 1.
 
@@ -182,6 +192,7 @@ class MaceEngine:
         from mace.tuning.search import Tuner
 
         self._check_open()
+        self.wait()
         feeds = check_feeds(self.inputs, inputs if inputs is not None else self.example_inputs())
         bound = self._stage.bind(feeds)
         tuner = Tuner(self._opening.context(), self.tunings(), self.settings.plan, progress)
@@ -215,6 +226,8 @@ class MaceEngine:
         self._check_open()
         if not self._stage.executors() and all(t.is_static for t in self.inputs.values()):
             self._stage.prepare(check_feeds(self.inputs, self.example_inputs()))
+        if not self.wait():
+            raise self._preparation.background.errors[-1]
         trust = self._library.trust
         saved = save_own(path, self._library.content(), trust, compressed=compressed, secret=secret)
         if verify and self.settings.isolate:
@@ -227,10 +240,13 @@ class MaceEngine:
     def compiled_program(self) -> bytes:
         """What :meth:`save_compiled_program` would write, as bytes."""
         self._check_open()
+        self.wait()
         return self._library.to_bytes()
 
     def save_optimized_model(self, path: str | os.PathLike[str]) -> Path:
         """Write the model (portable) to ``path`` and its compiled program beside it, as ``<stem>.bin``; returns the latter."""
+        from pathlib import Path
+
         from mace.model_file import save_model
 
         save_model(path, self._graph())
@@ -244,8 +260,9 @@ class MaceEngine:
 
     # ---- the rest ---------------------------------------------------------------------------------------------------
     def close(self) -> None:
-        """Release device memory; the engine cannot run afterwards."""
+        """Release device memory and call off what is built in the background; the engine cannot run afterwards."""
         self._closed = True
+        self._preparation.close()
         self._stage.forget()
 
     def __enter__(self) -> MaceEngine:
@@ -280,5 +297,5 @@ class MaceEngine:
                 {"where": look.where, "reason": look.reason.value, "sought": look.sought, "detail": look.detail}
             )
             storage = self._library.storage
-            if look.reason in _PASSED_OVER and not (storage and look.where == str(storage.path)):
+            if look.reason in _PASSED_OVER and not (storage and look.where == storage.where):
                 warnings.warn(f"program file passed over: {look}", ProgramFileWarning, stacklevel=3)

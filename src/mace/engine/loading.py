@@ -38,6 +38,7 @@ def load(
     priority: Priority = "normal",
     queue_window: int = 0,
     limit_kernel_time: bool = False,
+    warm_up: Literal["background"] | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> MaceEngine:
     """A :class:`MaceEngine` for a ``.mace`` file.
@@ -49,7 +50,9 @@ def load(
     another engine uses. ``proof``: what a binary that was never loaded here must compute, as noted in its file or as its
     ``source`` does, which is compiled for that. ``threads`` limits the cores (or compute units) that are used.
     ``priority``, ``queue_window`` and ``limit_kernel_time`` are for devices that others use too, see
-    :class:`~mace.engine.settings.EngineSettings`. ``progress`` is told of each step and how far along it is, 0 to 1.
+    :class:`~mace.engine.settings.EngineSettings`. ``warm_up="background"`` gives the first results from general kernels while
+    the specialised ones are still being built; :meth:`MaceEngine.wait` waits for them. ``progress`` is told of each step and
+    how far along it is, 0 to 1.
     """
     opening = begin_opening(device, threads=threads, priority=priority) if context is None else None
     from mace.engine.engine import MaceEngine
@@ -75,6 +78,7 @@ def load(
         priority=priority,
         queue_window=queue_window,
         limit_kernel_time=limit_kernel_time,
+        warm_up=warm_up,
         plan=options or PlanOptions(),
     )
     try:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from mace.engine.background import Background
 from mace.engine.builds import Builder
 from mace.errors import ProgramFileError
 from mace.execution.executor import Executor
 from mace.files.mapping import read_ahead
 from mace.plan.serialise import plan_from_json, plan_to_json
 from mace.program.content import Entry, EntryKind
+from mace.records import replace as changed
 
 if TYPE_CHECKING:
     from mace.engine.settings import EngineSettings
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from mace.tuning.database import TuningDatabase
 
 
+Replace: TypeAlias = "Callable[[Executor, Executor], None]"
+
+
 class _Found(NamedTuple):
     plan: Plan
     constants: memoryview | Array
@@ -39,7 +44,9 @@ class _Stored(NamedTuple):
 
 
 class Preparation:
-    """Prepares plans for one model on one device. Not safe for several threads; a stage calls it under its lock."""
+    """Prepares plans for one model on one device. A stage calls it under its lock; what is built in the background goes on
+    beside that.
+    """
 
     def __init__(
         self,
@@ -57,11 +64,21 @@ class Preparation:
         self._stale = False
         self._model = dict(model)
         self._builder = Builder(opening, library, settings, stats, progress)
+        self.background = Background()
 
     def prepare(
-        self, key: str, graph: Callable[[], Graph], types: Mapping[str, TensorType], values: Mapping[str, Array]
+        self,
+        key: str,
+        graph: Callable[[], Graph],
+        types: Mapping[str, TensorType],
+        values: Mapping[str, Array],
+        replace: Replace,
     ) -> tuple[Executor, Graph | None]:
-        """An executor for the graph at these input types and values, and the part of the graph that must wait."""
+        """An executor for the graph at these input types and values, and the part of the graph that must wait.
+
+        Where the settings say so and something must be compiled, the executor is one of general kernels, and ``replace`` is
+        later called, from another thread, with it and the one to be used from then on.
+        """
         plan_key = f"{key}-{self.settings.plan.digest()}"
         stored = None if self._stale else self._stored(plan_key)
         if stored is not None and not stored.plan.rest:
@@ -75,9 +92,18 @@ class Preparation:
             return self._executor(stored.plan, stored.programs, stored.constants), rest
         with self._timed("bind"):
             bound = bind(graph(), types, values)
+        if self.settings.warm_up == "background" and not self._stale:
+            general = self._general(bound)
+            if general is not None:
+                self.background.add(lambda: self._specialise(plan_key, bound, types, general, replace))
+                return general, None
         planned, programs = self._build(bound)
         self._keep(plan_key, planned, types)
         return self._executor(planned.plan, programs, planned.constants), planned.rest
+
+    def close(self) -> None:
+        """Call off what is built in the background, and wait for its end."""
+        self.background.close(self._builder.call_off)
 
     def plan_anew(self) -> None:
         """Pass over stored plans from now on: there are better tuned parameters than those they were made with."""
@@ -103,7 +129,7 @@ class Preparation:
 
     def _find(self, plan_key: str) -> _Found | None:
         """The stored plan under this key with its constants, which begin to be read from the disk."""
-        with self._timed("find"):
+        with self._timed("find"), self._builder.lock:
             entry = self.library.find(EntryKind.PLAN, plan_key)
             if entry is None:
                 return None
@@ -120,7 +146,7 @@ class Preparation:
                 read_ahead(constants)
             return _Found(plan, constants)
 
-    def _build(self, bound: Graph) -> tuple[Planned, list[Program]]:
+    def _build(self, bound: Graph, *, polite: bool = False) -> tuple[Planned, list[Program]]:
         """Plan and compile; where the driver dies of wide vectors, once more with narrower ones."""
         from mace.plan.planner import make_plan
 
@@ -128,34 +154,52 @@ class Preparation:
             with self._timed("plan"):
                 planned = make_plan(bound, self._builder.device.traits, self._tunings(), self.settings.plan)
             with self._timed("compile"):
-                programs = self._builder.build(planned)
+                programs = self._builder.build(planned, polite=polite)
             if programs is not None:
                 return planned, programs
+
+    def _general(self, bound: Graph) -> Executor | None:
+        """An executor of general kernels, which compile in a part of the time; None for a graph that has to be cut."""
+        from mace.plan.planner import make_plan
+
+        options = changed(self.settings.plan, quick=True)
+        programs = None
+        while programs is None:
+            with self._timed("plan"):
+                planned = make_plan(bound, self._builder.device.traits, self._tunings(), options)
+            if planned.rest is not None:
+                return None
+            with self._timed("compile general"):
+                programs = self._builder.build_for_now(planned)
+        return self._executor(planned.plan, programs, planned.constants)
+
+    def _specialise(
+        self, plan_key: str, bound: Graph, types: Mapping[str, TensorType], general: Executor, replace: Replace
+    ) -> None:
+        """Build what was asked for, keep it, and have it take the general executor's place."""
+        planned, programs = self._build(bound, polite=True)
+        self._keep(plan_key, planned, types)
+        replace(general, self._executor(planned.plan, programs, planned.constants))
+        self.stats.count_plan(general.plan, -1)
+        self.stats.plans_replaced += 1
 
     def _keep(self, plan_key: str, planned: Planned, types: Mapping[str, TensorType]) -> None:
         device = self.opening.device.identity
         shapes = {n: str(t) for n, t in types.items()}
         meta = {"model": self._model, "inputs": shapes}
         plan = planned.plan
-        self.library.add(Entry.make(EntryKind.PLAN, plan_key, plan_to_json(plan), device=device, meta=meta))
-        if plan.constants_bytes:
-            blob = memoryview(planned.constants.data)
-            self.library.add(Entry.make(EntryKind.WEIGHTS, plan.constants_key, blob, meta={"model": self._model}))
-        with self._timed("save"):
-            self.library.save()
+        with self._builder.lock:
+            self.library.add(Entry.make(EntryKind.PLAN, plan_key, plan_to_json(plan), device=device, meta=meta))
+            if plan.constants_bytes:
+                blob = memoryview(planned.constants.data)
+                self.library.add(Entry.make(EntryKind.WEIGHTS, plan.constants_key, blob, meta={"model": self._model}))
+            with self._timed("save"):
+                self.library.save()
 
     def _executor(self, plan: Plan, programs: Sequence[Program], constants: memoryview | Array) -> Executor:
-        stats = self.stats
         with self._timed("prepare"):
             executor = Executor(plan, self.opening.context(), programs, constants, window=self.settings.window)
-        stats.plans += 1
-        stats.kernels += len(plan.kernels)
-        stats.launches += len(plan.launches)
-        stats.host_steps += len(plan.host_steps)
-        stats.host_steps_float += sum(s.touches_float for s in plan.host_steps)
-        stats.arena_bytes += plan.arena_bytes
-        stats.peak_live_bytes += plan.peak_live_bytes
-        stats.constants_bytes += plan.constants_bytes
+        self.stats.count_plan(plan)
         if plan.host_steps:
             self._warn(plan)
         return executor

@@ -50,6 +50,9 @@ class EngineSettings:
     """Launches to give the device at a time, waiting for them before the next; 0 gives it all at once."""
     limit_kernel_time: bool = False
     """Wait after every launch, so that a device which also draws the screen is never taken for longer than one."""
+    warm_up: Literal["background"] | None = None
+    """``background``: where something has to be compiled, the first results come from general kernels, which compile in a
+    part of the time, while the specialised ones are still being built."""
     plan: PlanOptions = field(default_factory=PlanOptions)
 
     @property

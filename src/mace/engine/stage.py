@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -135,9 +136,16 @@ class Stage:
         values = {n: feeds[n] for n in self.inputs if n in self.deciding and isinstance(feeds[n], np.ndarray)}
         return types, values
 
+    def _replace(self, key: str, old: Executor, new: Executor) -> None:
+        """Have one executor take the place of another from the next run on, unless that is gone by now."""
+        with self._lock:
+            ready = self._ready.get(key)
+            if ready is not None and ready.executor is old:
+                self._ready[key] = _Ready(new, ready.rest)
+
     def _make(self, key: str, feeds: Mapping[str, Any]) -> _Ready:
         types, values = self._binding(feeds)
-        executor, rest = self._preparation.prepare(key, self._graph, types, values)
+        executor, rest = self._preparation.prepare(key, self._graph, types, values, partial(self._replace, key))
         if rest is None:
             return _Ready(executor, None)
         from mace.graph.parameters import deciding_inputs

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mace.plan.plan import Plan
 
 
 class EngineStats:
@@ -17,6 +20,8 @@ class EngineStats:
         self.seconds: dict[str, float] = {}
         self.plans = 0
         self.plans_loaded = 0
+        self.plans_replaced = 0
+        """Plans of general kernels whose place one built in the background has taken."""
         self.kernels = 0
         self.launches = 0
         self.host_steps = 0
@@ -33,6 +38,17 @@ class EngineStats:
 
     def count_program(self, source: str) -> None:
         self.programs[source] = self.programs.get(source, 0) + 1
+
+    def count_plan(self, plan: Plan, times: int = 1) -> None:
+        """Count a plan that is ready to run; ``times`` is -1 for one that is given up."""
+        self.plans += times
+        self.kernels += times * len(plan.kernels)
+        self.launches += times * len(plan.launches)
+        self.host_steps += times * len(plan.host_steps)
+        self.host_steps_float += times * sum(s.touches_float for s in plan.host_steps)
+        self.arena_bytes += times * plan.arena_bytes
+        self.peak_live_bytes += times * plan.peak_live_bytes
+        self.constants_bytes += times * plan.constants_bytes
 
     def add_seconds(self, what: str, seconds: float) -> None:
         self.seconds[what] = self.seconds.get(what, 0.0) + seconds

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from mace.errors import StorageError
 
@@ -20,8 +19,9 @@ def atomic_write(
     A temporary file in the same folder is written, synced, and renamed over the target, then the folder is synced.
     ``mode`` is the file's, less the user's umask. Raises ``StorageError``; the target is then as it was.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
+    target = os.path.abspath(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
         try:
@@ -29,18 +29,18 @@ def atomic_write(
                 for piece in pieces:
                     _write_all(file.fileno(), memoryview(piece))
                 os.fsync(file.fileno())
-            temporary.replace(target)
+            os.replace(temporary, target)
         except BaseException:
             with suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)
             raise
-        sync_folder(target.parent)
-        return target.stat()
+        sync_folder(folder)
+        return os.stat(target)
     except OSError as error:
         raise StorageError(f"cannot be written: {error.strerror or error}", path=path) from error
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | os.PathLike[str]) -> None:
     """Make renames inside a folder durable, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

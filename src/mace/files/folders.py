@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,36 +41,47 @@ def programs_folder() -> Path:
     """The user's folder for compiled programs. It is not created here."""
     from pathlib import Path
 
+    return Path(programs_path())
+
+
+def programs_path() -> str:
+    """:func:`programs_folder` as text."""
     for name in ("MACE_STORAGE", "MACE_INTERNAL_STORAGE_PATH"):
         if value := os.environ.get(name):
-            return Path(value)
-    return cache_folder() / "programs"
+            return value
+    return os.path.join(cache_path(), "programs")
 
 
 def state_folder() -> Path:
     """The user's private folder for stamps and keys. It is not created here."""
     from pathlib import Path
 
+    return Path(state_path())
+
+
+def state_path() -> str:
+    """:func:`state_folder` as text."""
     if value := os.environ.get("MACE_STATE_DIR"):
-        return Path(value)
+        return value
     if _PLATFORM == "linux":
-        return Path(_xdg("XDG_STATE_HOME", ".local/state"))
-    from platformdirs import user_state_path
+        return _xdg("XDG_STATE_HOME", ".local/state")
+    from platformdirs import user_state_dir
 
-    return user_state_path("mace", appauthor=False)
+    return user_state_dir("mace", appauthor=False)
 
 
-def make_private(folder: Path) -> bool:
+def make_private(folder: str | os.PathLike[str]) -> bool:
     """Create the folder with mode 0700 where it is missing; whether it is private now. Never raises ``OSError``."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
     except OSError:
         return False
     return is_private(folder)
 
 
-def is_private(folder: Path) -> bool:
+def is_private(folder: str | os.PathLike[str]) -> bool:
     """Whether it is a real folder that belongs to this user and that nobody else may read or write."""
     try:
         found = os.lstat(folder)

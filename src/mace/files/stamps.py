@@ -19,12 +19,15 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mace.errors import StorageError
 from mace.files.atomic import atomic_write
-from mace.files.folders import is_private, make_private, state_folder
+from mace.files.folders import is_private, make_private, state_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STAMP_BYTES_MAX = 1 << 16
 """Bytes of one stamp that are read; a longer one is no stamp of ours."""
@@ -66,16 +69,23 @@ class FileState(NamedTuple):
 class StampBook:
     """The stamps in one folder. Nothing here raises ``OSError``: without a private folder every look finds nothing."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder if folder is not None else state_folder() / "stamps"
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self._folder = os.fspath(folder) if folder is not None else os.path.join(state_path(), "stamps")
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where they lie."""
+        from pathlib import Path
+
+        return Path(self._folder)
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The stamp's data, or None."""
         path = self._path(kind, key)
-        if not (is_private(self.folder) and is_private(path.parent)):
+        if not (is_private(self._folder) and is_private(os.path.dirname(path))):
             return None
         try:
-            with path.open("rb") as file:
+            with open(path, "rb") as file:
                 data = json.loads(file.read(STAMP_BYTES_MAX))
         except (OSError, ValueError, RecursionError):
             return None
@@ -84,20 +94,20 @@ class StampBook:
     def put(self, kind: str, key: str, data: Mapping[str, Any]) -> bool:
         """Keep data (JSON) under a key; whether that worked."""
         path = self._path(kind, key)
-        if not (make_private(self.folder) and make_private(path.parent)):
+        if not (make_private(self._folder) and make_private(os.path.dirname(path))):
             return False
         try:
             atomic_write(path, [json.dumps({**data, "key": key}, sort_keys=True).encode()], mode=0o600)
         except StorageError:
             return False
-        if path.name.startswith("0"):  # one in sixteen: enough to keep the folder in bounds
-            self._prune(path.parent)
+        if os.path.basename(path).startswith("0"):  # one in sixteen: enough to keep the folder in bounds
+            self._prune(os.path.dirname(path))
         return True
 
     def drop(self, kind: str, key: str) -> None:
         """Forget a stamp."""
         with suppress(OSError):
-            self._path(kind, key).unlink()
+            os.unlink(self._path(kind, key))
 
     def file_digest(self, state: os.stat_result, *, kind: str = "file") -> str | None:
         """The hash found when this very file was verified, or None when it changed since or never was."""
@@ -115,11 +125,13 @@ class StampBook:
             time.sleep(SETTLE_NS * 1.2e-9)
         return now.settled and self.put(kind, now.key, {"state": now.to_json(), "sha256": sha256})
 
-    def _path(self, kind: str, key: str) -> Path:
-        return self.folder / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+    def _path(self, kind: str, key: str) -> str:
+        return os.path.join(self._folder, kind, f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json")
 
-    def _prune(self, folder: Path) -> None:
+    def _prune(self, folder: str) -> None:
+        from pathlib import Path
+
         with suppress(OSError):
-            files = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
+            files = sorted(Path(folder).glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
             for path in files[: max(0, len(files) - STAMPS_MAX)]:
                 path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,9 @@ from mace.opencl.jobs import Done, Job, Outcome, Refused, WorkerCrash, refusal_f
 
 SILENT_SECONDS = 300.0
 """How long a worker may be at one step of a job: some drivers take minutes to hand out the binary of a large program."""
+
+POLITE = 10
+"""Niceness of workers that build while an engine answers."""
 
 
 class Worker:
@@ -116,6 +120,12 @@ class Worker:
     def _words_since(self, position: int) -> str:
         self._stderr.seek(position)
         return self._stderr.read().decode(errors="replace")[-STDERR_TAIL:]
+
+    def lower_priority(self) -> None:
+        """Let other processes go before it, where the system knows of that."""
+        if hasattr(os, "setpriority"):
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, POLITE)
 
     def strike(self) -> None:
         """Kill the process; the conversation then breaks off by itself."""

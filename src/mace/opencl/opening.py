@@ -27,7 +27,8 @@ class Opening:
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
         if context is None:
-            self._thread = threading.Thread(target=self._open, name="mace-open", daemon=True)
+            # Python waits for it at its end: a driver that is being loaded while the process is taken down crashes it
+            self._thread = threading.Thread(target=self._open, name="mace-open")
             self._thread.start()
 
     def context(self) -> Context:

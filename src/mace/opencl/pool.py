@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeAlias
 
+from mace.errors import DeviceError
 from mace.opencl.device import Device
 from mace.opencl.isolation import SILENT_SECONDS, Worker
 from mace.opencl.jobs import Job, Outcome, WorkerCrash
@@ -20,23 +21,30 @@ Progress: TypeAlias = Callable[[int, Outcome], None]
 class WorkerPool:
     """Up to ``size`` workers on one device, started when there is work and kept for the next."""
 
-    def __init__(self, device: Device, size: int | None = None, *, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, device: Device, size: int | None = None, *, command: Sequence[str] | None = None, polite: bool = False
+    ) -> None:
+        """``polite`` workers leave the processor to whoever else wants it."""
         self.device = device
         self.size = max(1, size or usable_cores())
         self._command = command
+        self._polite = polite
         self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
+        self._called_off = False
 
     def start(self, count: int | None = None) -> None:
         """Start workers now, without waiting, so that they are ready when the first jobs come."""
         while len(self._idle) < min(self.size, count or self.size):
-            self._idle.append(Worker(self.device, self._command))
+            self._idle.append(self._worker())
 
     def run_all(
         self, jobs: Sequence[Job], *, seconds: float = SILENT_SECONDS, progress: Progress | None = None
     ) -> list[Outcome]:
         """Do every job, each step of it within ``seconds``; outcomes in the jobs' order.
 
-        Longer jobs are begun first, as far as their size tells. Raises ``DeviceError`` where no process can be started.
+        Longer jobs are begun first, as far as their size tells. Raises ``DeviceError`` where no process can be started,
+        and when it is called off.
         """
         outcomes: dict[int, Outcome] = {}
         order: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -48,7 +56,7 @@ class WorkerPool:
 
         def work() -> None:
             try:
-                while not failures:
+                while not failures and not self._called_off:
                     index = order.get_nowait()
                     outcome = self._one(jobs[index], seconds)
                     with reporting:
@@ -67,19 +75,37 @@ class WorkerPool:
             thread.join()
         if failures:
             raise failures[0]
+        if self._called_off:
+            raise DeviceError("the work was called off")
         return [outcomes[index] for index in range(len(jobs))]
 
     def _one(self, job: Job, seconds: float) -> Outcome:
         try:
             worker = self._idle.pop()
         except IndexError:
-            worker = Worker(self.device, self._command)
+            worker = self._worker()
+        self._busy.add(worker)
+        if self._called_off:
+            worker.strike()
         outcome = worker.run(job, seconds)
+        self._busy.discard(worker)
         if isinstance(outcome, WorkerCrash) or not worker.usable:
             worker.close()
         else:
             self._idle.append(worker)
         return outcome
+
+    def _worker(self) -> Worker:
+        worker = Worker(self.device, self._command)
+        if self._polite:
+            worker.lower_priority()
+        return worker
+
+    def call_off(self) -> None:
+        """End what :meth:`run_all` is doing in another thread, which then raises; for good."""
+        self._called_off = True
+        for worker in tuple(self._busy):
+            worker.strike()
 
     def close(self) -> None:
         """End every worker."""

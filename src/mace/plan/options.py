@@ -26,12 +26,14 @@ class PlanOptions:
     generic: bool = False
     """Only general variants, one output per work-item, vectors of four: what a library that cannot specialise would run
     (for comparison)."""
+    quick: bool = False
+    """Only general variants, on the device's whole vectors: they compile in a part of the time."""
     build_options: str = "-cl-std=CL1.2 -cl-mad-enable"
     storage: Storage = "fp32"
     """``fp16`` and ``bf16`` halve memory and traffic of float32 models; sums stay in float32 (``plan/narrow.py``)."""
 
     def lowering_options(self) -> dict[str, int | str]:
-        return {"winograd": self.winograd, "generic": int(self.generic)}
+        return {"winograd": self.winograd, "generic": int(self.generic or self.quick)}
 
     def digest(self) -> str:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]

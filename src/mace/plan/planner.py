@@ -266,7 +266,7 @@ def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, opti
     ready = split.ready
     if options.generic:
         device = device.narrowed(GENERIC_VECTOR)
-    block = 0 if options.generic else device.vector_width if options.block is None else options.block
+    block = 0 if options.generic or options.quick else device.vector_width if options.block is None else options.block
     context = _context_of(ready, device, tunings, options)
     if options.storage != "fp32":
         ready = store_narrow(ready, context, options.storage)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mace.errors import ProgramFileError
@@ -15,6 +14,8 @@ from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.records import record
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mace.program.encrypt import Secret
 
 DEFAULT_NAME = "mace_cl_compiled_program.bin"
@@ -73,6 +74,8 @@ def write_program(
 
 def write_encoded(path: str | os.PathLike[str], encoded: EncodedProgram, *, mode: int = 0o644) -> SavedProgram:
     """Write a file that was encoded before, atomically. Raises ``StorageError``."""
+    from pathlib import Path
+
     state = atomic_write(path, encoded.pieces, mode=mode)
     header = encoded.header
     return SavedProgram(Path(path), encoded.entries, header.total_bytes, header.digest, state)

@@ -138,7 +138,7 @@ class ProgramLibrary:
         if not self.added.entries:
             return SaveOutcome(Reason.UNCHANGED)
         outcome = self.storage.save(self.added, used=frozenset(self._used))
-        self._note(Look(str(self.storage.path), outcome.reason, outcome.detail))
+        self._note(Look(self.storage.where, outcome.reason, outcome.detail))
         return outcome
 
     def content(self) -> ProgramContent:
@@ -195,7 +195,7 @@ class ProgramLibrary:
 
     def _make_sources(self, storage: ProgramStore | None, programs: Sequence[ProgramSource]) -> Iterator[_Source]:
         if storage is not None:
-            yield _Source(str(storage.path), partial(storage.load, self._note), is_storage=True)
+            yield _Source(storage.where, partial(storage.load, self._note), is_storage=True)
         paths = [p for p in programs if isinstance(p, str | os.PathLike)]
         blocks = [p for p in programs if not isinstance(p, str | os.PathLike)]
         for path in paths:

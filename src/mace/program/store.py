@@ -10,11 +10,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from mace.errors import MaceError, ProgramFileError, StorageError, StorageWarning
-from mace.files.folders import programs_folder
+from mace.files.folders import programs_path
 from mace.files.mapping import open_file
 from mace.program.content import EntryId, ProgramContent, merge
 from mace.program.files import DEFAULT_NAME, SavedProgram
@@ -25,6 +25,8 @@ from mace.program.trust import Trust
 from mace.program.usage import read_usage, touch_usage, write_usage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mace.program.encrypt import Secret
 
 LOCK_SECONDS = 2.0
@@ -58,15 +60,29 @@ class ProgramStore:
         lock_seconds: float = LOCK_SECONDS,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        if group and (Path(group).name != group or group.startswith(".")):
+        if group and (os.path.basename(group) != group or group.startswith(".")):
             raise ValueError(f"'{group}' is not a plain name")
-        self.folder = Path(folder) if folder is not None else programs_folder()
-        self.path = self.folder / group / DEFAULT_NAME if group else self.folder / DEFAULT_NAME
+        self._folder = os.fspath(folder) if folder is not None else programs_path()
+        self.where = os.path.join(self._folder, group, DEFAULT_NAME)
         self.trust = trust or Trust()
         self.secret = secret
         self.max_bytes = max_bytes
         self.lock_seconds = lock_seconds
         self.limits = limits
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder that holds the store."""
+        from pathlib import Path
+
+        return Path(self._folder)
+
+    @cached_property
+    def path(self) -> Path:
+        """The program file; ``where`` is the same as text."""
+        from pathlib import Path
+
+        return Path(self.where)
 
     def load(self, note: Callable[[Look], None] = lambda _: None) -> TrustedProgram | None:
         """The store's file, opened, or None; ``note`` is told what happened.
@@ -74,15 +90,15 @@ class ProgramStore:
         Of a damaged file, what is intact is given; the next :meth:`save` replaces it.
         """
         try:
-            found = open_trusted(self.path, self.trust, secret=self.secret, limits=self.limits)
+            found = open_trusted(self.where, self.trust, secret=self.secret, limits=self.limits)
         except (StorageError, ProgramFileError) as error:
-            note(look_at_failure(self.path, error))
+            note(look_at_failure(self.where, error))
             rescued = self._salvage() if isinstance(error, ProgramFileError) and is_damage(error) else None
             if rescued is None or not rescued.file.content.entries:
                 return None
-            note(Look(str(self.path), Reason.SALVAGED, f"{len(rescued.file.content.entries)} sections"))
+            note(Look(self.where, Reason.SALVAGED, f"{len(rescued.file.content.entries)} sections"))
             return rescued
-        note(Look(str(self.path), Reason.OPENED, found.verdict.origin))
+        note(Look(self.where, Reason.OPENED, found.verdict.origin))
         return found
 
     def save(self, content: ProgramContent, *, used: frozenset[EntryId] = frozenset()) -> SaveOutcome:
@@ -100,7 +116,7 @@ class ProgramStore:
 
     def touch(self) -> None:
         """Note that the file served a start, for the eviction of what is least recently used."""
-        touch_usage(self.path)
+        touch_usage(self.where)
 
     def _merge(self, content: ProgramContent, used: frozenset[EntryId]) -> SaveOutcome:
         from mace.program.store_admin import trim

@@ -60,7 +60,7 @@ def trim(folder: str | os.PathLike[str], *, max_bytes: int, keep: Path) -> Remov
     excess, doomed = sum(f.nbytes for f in files) - max_bytes, []
     for file in reversed(files):
         if excess > 0 and file.path != keep:
-            doomed += [file.path, usage_path(file.path)]
+            doomed += [file.path, Path(usage_path(file.path))]
             excess -= file.nbytes
     return _remove(Path(folder), doomed)
 

@@ -6,10 +6,10 @@ Losing it costs nothing but a worse choice of what to evict, so every failure he
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from mace.errors import StorageError
 from mace.files.atomic import atomic_write
@@ -21,38 +21,38 @@ TOUCH_SECONDS = 3_600
 """A start notes its use at most this often."""
 
 
-def usage_path(path: Path) -> Path:
+def usage_path(path: str | os.PathLike[str]) -> str:
     """The usage file of a program file."""
-    return path.with_name(path.name + USAGE_SUFFIX)
+    return os.fspath(path) + USAGE_SUFFIX
 
 
-def read_usage(path: Path) -> dict[EntryId, int]:
+def read_usage(path: str | os.PathLike[str]) -> dict[EntryId, int]:
     """Entry → when it was last used, in seconds since 1970."""
     with suppress(OSError, ValueError, TypeError, RecursionError):
-        with usage_path(path).open("rb") as file:
+        with open(usage_path(path), "rb") as file:
             rows = json.loads(file.read(USAGE_BYTES_MAX))
         return {(str(kind), str(key), str(device)): int(when) for kind, key, device, when in rows}
     return {}
 
 
-def write_usage(path: Path, last_used: Mapping[EntryId, int]) -> None:
+def write_usage(path: str | os.PathLike[str], last_used: Mapping[EntryId, int]) -> None:
     """Replace the usage file."""
     rows = [[*entry, when] for entry, when in sorted(last_used.items())]
     with suppress(StorageError):
         atomic_write(usage_path(path), [json.dumps(rows, separators=(",", ":")).encode()], mode=0o600)
 
 
-def touch_usage(path: Path) -> None:
+def touch_usage(path: str | os.PathLike[str]) -> None:
     """Note that the program file as a whole was used now."""
     target = usage_path(path)
     with suppress(OSError):
-        if target.stat().st_mtime < time.time() - TOUCH_SECONDS:
-            target.touch()
+        if os.stat(target).st_mtime < time.time() - TOUCH_SECONDS:
+            os.utime(target)
 
 
-def last_use(path: Path) -> float:
+def last_use(path: str | os.PathLike[str]) -> float:
     """When the program file was last used, in seconds since 1970; its own age where nobody noted a use."""
     for candidate in (usage_path(path), path):
         with suppress(OSError):
-            return candidate.stat().st_mtime
+            return os.stat(candidate).st_mtime
     return 0.0
