@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from mace.errors import OpenCLError
+from mace.errors import MaceError, OpenCLError
 from mace.execution.transfers import Transfers
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
@@ -51,6 +52,8 @@ class Executor:
         self._window = window
         self._context = context
         self._lock = threading.Lock()
+        self._under_way = False
+        """Whether the last run returned before the device was done."""
         self._host: HostRunner | None = None
         self._arena = context.allocate(plan.arena_bytes) if plan.arena_bytes else None
         self._constants = context.constant(constants) if plan.constants_bytes else None
@@ -99,12 +102,18 @@ class Executor:
                 done = True
             finally:
                 # Transfers may be under way from and to memory that the caller has again, or that is given up, now.
-                if transfers.host_waits or not done:
-                    self._context.finish()
-                else:
+                self._under_way = done and not transfers.host_waits
+                if self._under_way:
                     self._context.flush()
+                else:
+                    self._context.finish()
                 transfers.settle()
             return {p.name: values[p.name] if p.region is None else results[p.name] for p in self.plan.outputs}
+
+    def __del__(self) -> None:
+        if getattr(self, "_under_way", False):  # with the memory that the device still works on
+            with suppress(MaceError):
+                self._context.finish()
 
     def launches(self) -> list[tuple[Launch, DeviceLaunch]]:
         """Each launch of the plan with the prepared one, in order: for profiling and tuning."""

@@ -19,8 +19,8 @@ from mace.opencl.jobs import Done, Job, Outcome, Refused, WorkerCrash, refusal_f
 SILENT_SECONDS = 300.0
 """How long a worker may be at one step of a job: some drivers take minutes to hand out the binary of a large program."""
 
-POLITE = 10
-"""Niceness of workers that build while an engine answers."""
+POLITE = 5
+"""Niceness of workers that build while an engine answers: beside one that never rests they get a quarter of the processor."""
 
 
 class Worker:
@@ -126,6 +126,8 @@ class Worker:
         if hasattr(os, "setpriority"):
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, POLITE)
+        with suppress(OSError), open(f"/proc/{self._process.pid}/autogroup", "w") as file:
+            file.write(str(POLITE))  # Linux may share the processor among sessions first, and a worker is one of its own
 
     def strike(self) -> None:
         """Kill the process; the conversation then breaks off by itself."""
