@@ -20,7 +20,7 @@ from tests.engine.models import expected, small_model
 WARM_MODULES = {
     f"mace.{name}"
     for package, modules in {
-        "": "version errors tensor device engine execution files model_file opencl plan program",
+        "": "version errors records tensor device engine execution files model_file opencl plan program",
         "engine.": "loading engine builds feeds preparation proof settings stage stats",
         "execution.": "executor transfers",
         "files.": "atomic folders mapping stamps",
@@ -209,7 +209,17 @@ def test_warm_start_imports_nothing_heavy(model_path: Path, tmp_path: Path) -> N
     assert from_source == 0
     heavy = {"onnx", "google.protobuf", "cryptography", "zstandard", "typer", "rich", "jinja2", "plotly", "ml_dtypes"}
     assert not heavy & set(modules)
-    unused = {"pyopencl", "platformdirs", "filelock", "tempfile", "subprocess", "shutil", "secrets"}
+    unused = {
+        "pyopencl",
+        "platformdirs",
+        "filelock",
+        "tempfile",
+        "subprocess",
+        "shutil",
+        "secrets",
+        "pathlib",
+        "dataclasses",
+    }
     assert not (unused - numpy_modules()) & set(modules)
     assert {m for m in modules if m.startswith("mace.")} <= WARM_MODULES
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from mace.engine.background import Background
 from mace.engine.builds import Builder
 from mace.errors import ProgramFileError
 from mace.execution.executor import Executor
@@ -17,6 +16,7 @@ from mace.program.content import Entry, EntryKind
 from mace.records import replace as changed
 
 if TYPE_CHECKING:
+    from mace.engine.background import Background
     from mace.engine.settings import EngineSettings
     from mace.engine.stats import EngineStats
     from mace.graph.ir import Graph
@@ -64,7 +64,7 @@ class Preparation:
         self._stale = False
         self._model = dict(model)
         self._builder = Builder(opening, library, settings, stats, progress)
-        self.background = Background()
+        self._background: Background | None = None
 
     def prepare(
         self,
@@ -101,9 +101,19 @@ class Preparation:
         self._keep(plan_key, planned, types)
         return self._executor(planned.plan, programs, planned.constants), planned.rest
 
+    @property
+    def background(self) -> Background:
+        """What is built while the engine answers already."""
+        if self._background is None:
+            from mace.engine.background import Background
+
+            self._background = Background()
+        return self._background
+
     def close(self) -> None:
         """Call off what is built in the background, and wait for its end."""
-        self.background.close(self._builder.call_off)
+        if self._background is not None:
+            self._background.close(self._builder.call_off)
 
     def plan_anew(self) -> None:
         """Pass over stored plans from now on: there are better tuned parameters than those they were made with."""

@@ -127,7 +127,9 @@ class Worker:
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, POLITE)
         with suppress(OSError), open(f"/proc/{self._process.pid}/autogroup", "w") as file:
-            file.write(str(POLITE))  # Linux may share the processor among sessions first, and a worker is one of its own
+            file.write(
+                str(POLITE)
+            )  # Linux may share the processor among sessions first, and a worker is one of its own
 
     def strike(self) -> None:
         """Kill the process; the conversation then breaks off by itself."""
