@@ -20,6 +20,7 @@ from mace.plan.arena import Lifetime, peak_live, place
 from mace.plan.layout import LaidOut, assign_layouts
 from mace.plan.narrow import store_narrow
 from mace.plan.options import GENERIC_VECTOR, PlanOptions
+from mace.plan.pair_convolutions import pair_convolutions
 from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
 from mace.plan.ports import Work, whole_uses
 from mace.plan.source import Instance, build_options_for, instance_of, program_key, program_text, split_units
@@ -271,6 +272,7 @@ def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, opti
     if options.storage != "fp32":
         ready = store_narrow(ready, context, options.storage)
         context = _context_of(ready, device, tunings, options)
+    ready = pair_convolutions(ready, context, block)
     laid = assign_layouts(ready, context, block)
     return Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)
 
