@@ -17,6 +17,7 @@ from mace.ops.packing import pack
 from mace.ops.registry import find
 from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
+from mace.plan.join_attention import join_attention
 from mace.plan.layout import LaidOut, assign_layouts
 from mace.plan.narrow import store_narrow
 from mace.plan.options import GENERIC_VECTOR, PlanOptions
@@ -272,6 +273,8 @@ def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, opti
     if options.storage != "fp32":
         ready = store_narrow(ready, context, options.storage)
         context = _context_of(ready, device, tunings, options)
+    if not options.generic:
+        ready = join_attention(ready, context)
     ready = pair_convolutions(ready, context, block)
     laid = assign_layouts(ready, context, block)
     return Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)

@@ -51,7 +51,7 @@ def _rows(node: Node, ctx: LowerContext, split: AxisSplit) -> list[KernelCall] |
         "AGAIN_ONE(i)": loaded(dtype, "y", "i", 1, base),
         "FOLD_MAX": fold_lanes(base, lanes, "many", "one", "fmax"),
         "FOLD_SUM": fold_lanes(base, lanes, "many", "one", "SUM"),
-        "FRESH": _fresh_lanes(split.length, lanes, "long" if base == "double" else "int"),
+        "FRESH": fresh_lanes(split.length, lanes, "long" if base == "double" else "int"),
         "LOGARITHM": int(node.op == "LogSoftmax"),
         "KEEP": int(dtype in _WIDE),
         "ATTRIBUTES": f"__attribute__((reqd_work_group_size({work.group}, 1, 1)))",
@@ -60,7 +60,7 @@ def _rows(node: Node, ctx: LowerContext, split: AxisSplit) -> list[KernelCall] |
     return [KernelCall("softmax_rows", defines, (Read(x), Write(y)), size, (work.group,), 5 * ctx.type(x).size)]
 
 
-def _fresh_lanes(length: int, lanes: int, mask: str) -> str:
+def fresh_lanes(length: int, lanes: int, mask: str) -> str:
     """Mask of the lanes at a row's end that come after its last whole vector."""
     rest = length % lanes
     bits = ", ".join("-1" if lane >= lanes - rest else "0" for lane in range(lanes))
