@@ -177,6 +177,9 @@ class _Session:
         out = np.empty(layout.elements(kind.dims), kind.dtype.numpy)
         if out.size:
             cl.enqueue_copy(self.queue, out.view(np.uint8), self.value(name))
+        if layout.last:
+            n, c, *spatial = kind.dims
+            return np.moveaxis(out.reshape(n, *spatial, c), -1, 1)
         return from_blocked(out, kind.dims, layout.block) if layout != PLAIN else out.reshape(kind.dims)
 
 

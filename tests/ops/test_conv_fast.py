@@ -11,7 +11,7 @@ import pytest
 
 from mace.graph.expr import Expr, Step
 from mace.graph.ir import Attr
-from mace.ops.lowering import Layout
+from mace.ops.lowering import CHANNELS_LAST, Layout
 from mace.tensor import Array, DType, TensorType
 from tests.ops.kernel_harness import NodeRun, available_devices, traits_of
 
@@ -130,6 +130,22 @@ def test_conv(name: str, device: str) -> None:
     calls = run.lower(traits_of(device))
     assert calls is not None and [c.template for c in calls] == [case.template]
     check(run.run(device)[0], expected, DType.FLOAT32)
+
+
+@pytest.mark.parametrize("device", available_devices())
+@pytest.mark.parametrize("name", ["product", "product, batch", "3x3", "image", "image 7x7", "one channel"])
+def test_channels_last(name: str, device: str) -> None:
+    """A result with its channels last agrees, also where they fill no whole vector."""
+    case = CASES[name]
+    arrays = arrays_of(case)
+    expected = expected_of(case, arrays)
+    factor = random(5, (expected.shape[1], 1, 1))
+    tail = Expr(2, (Step("Mul", (0, 1), DType.FLOAT32),))
+    run = node_run(case, arrays, expected, DType.FLOAT32, 16, [factor], tail=tail)
+    run.layouts = {**run.layouts, "y0": CHANNELS_LAST}
+    calls = run.lower(traits_of(device))
+    assert calls is not None and [c.template for c in calls] == [case.template]
+    check(run.run(device)[0], expected * factor, DType.FLOAT32)
 
 
 @pytest.mark.parametrize("block", [4, 8])

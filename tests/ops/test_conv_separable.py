@@ -9,7 +9,7 @@ import pytest
 
 from mace.graph.expr import Expr, Step
 from mace.graph.ir import Attr
-from mace.ops.lowering import Layout
+from mace.ops.lowering import CHANNELS_LAST, Layout
 from mace.tensor import Array, DType, TensorType
 from tests.ops.kernel_harness import NodeRun, available_devices, traits_of
 from tests.ops.test_conv_fast import Only, random
@@ -115,6 +115,21 @@ def test_apart(name: str, device: str) -> None:
     calls = run.lower(traits_of(device))
     assert calls is not None and [c.template for c in calls] == ["conv_depthwise", "conv_blocked"]
     np.testing.assert_allclose(run.run(device)[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", available_devices())
+@pytest.mark.parametrize("name", ["rows", "stride 2"])
+def test_channels_last(name: str, device: str) -> None:
+    """A result with its channels last agrees, also where they fill no whole vector."""
+    case = CASES[name]
+    arrays = arrays_of(case)
+    convolved = expected_of(case, arrays)
+    attrs: dict[str, Attr] = {**case.attrs, "group": case.x[1], "between": CLIP}
+    layouts = {"x0": Layout(16), "y0": CHANNELS_LAST}
+    for tile in (case.tile, (0, 0, 0)):
+        run = NodeRun("SeparableConv", arrays, [TensorType(F32, convolved.shape)], attrs, range(1, 7), "mace", layouts)
+        run.tunings = Only("conv_separable", dict(zip(("th", "tw", "nb"), tile, strict=True)))
+        np.testing.assert_allclose(run.run(device)[0], convolved, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])

@@ -78,6 +78,25 @@ def test_convolutions_stay_blocked_from_end_to_end() -> None:
     assert [s.op for s in plan.launches] == ["Reorder", "Conv", "Relu", "Conv", "Reorder"]
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_channels_moved_last_are_no_launch(flat: bool) -> None:
+    """The convolution writes them there, also where the space is flattened in between; a second reader prevents it."""
+    perm, moved = ((0, 2, 1), (1, 64, 24)) if flat else ((0, 2, 3, 1), (1, 8, 8, 24))
+    last = "b" if flat else "a"
+    nodes = [
+        Node("Conv", ("x", "w"), ("a",), {"pads": (1, 1, 1, 1)}),
+        *([Node("Reshape", ("a", "s"), ("b",))] if flat else []),
+        Node("Transpose", (last,), ("t",), {"perm": perm}),
+        Node("Relu", ("t",), ("y",)),
+    ]
+    types = {"a": (1, 24, 8, 8), "b": (1, 24, 64), "t": moved, "y": moved, "z": (1, 24, 8, 8)}
+    constants = {"w": np.ones((24, 32, 3, 3), np.float32), "s": np.array((1, 24, 64))}
+    model = graph(nodes, {"x": (1, 32, 8, 8)}, types, ["y"], **constants)
+    assert [s.op for s in make_plan(model, traits()).plan.launches] == ["Reorder", "Conv", "Relu"]
+    twice = model.with_(nodes=(*nodes, Node("Neg", ("a",), ("z",))), outputs=("y", "z"))
+    assert "Transpose" in [s.op for s in make_plan(twice, traits()).plan.launches]
+
+
 def test_generic_plans_use_general_variants_only() -> None:
     """The generic option gives row-major tensors and no specialised template."""
     plan = make_plan(conv_net(), traits(), options=PlanOptions(generic=True)).plan

@@ -43,6 +43,15 @@
     MACE_JOIN(as_float, n)(MACE_JOIN(convert_uint, n)(MACE_JOIN(vload, n)(0, (p) + (i))) << 16)
 #define STN_bfloat16(n, p, i, v) MACE_JOIN(vstore, n)(MACE_JOIN(mace_bfloat16_, n)(v), 0, (p) + (i))
 
+// The first `count` of n lanes, stored with ST_<suffix>.
+#define MACE_STORE_LANES(n, count, ST, p, i, v) \
+    do { \
+        float mace_lanes[n]; \
+        STN_float(n, mace_lanes, 0, v); \
+        for (int mace_lane = 0; mace_lane < (count); ++mace_lane) \
+            ST(p, (i) + mace_lane, mace_lanes[mace_lane]); \
+    } while (0)
+
 // Round a float to bfloat16, to nearest even; a NaN stays one.
 static inline ushort mace_bfloat16(float v)
 {

@@ -45,6 +45,11 @@
 #define BIAS1_T float
 #define BIAS1_LDN LDN_float
 #endif
+#ifndef LAST
+#define LAST 0                                  // 1: Y has its channels last, N x OH x OW x OC
+#define OC 16
+#define Y_ST ST_float
+#endif
 #ifndef HAS_BIAS
 #define HAS_BIAS 0
 #define BIAS_T float
@@ -183,8 +188,19 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const W1_T *r
 #if HAS_BIAS
                 sum += offset;
 #endif
-                const int at = ((n * YB + outer * NB + b) * OH * OW + (oh + p / TW) * OW + ow + p % TW) * V;
+                const int pixel = (oh + p / TW) * OW + ow + p % TW;
+#if LAST
+                const int at = (n * OH * OW + pixel) * OC + channel;
+#else
+                const int at = ((n * YB + outer * NB + b) * OH * OW + pixel) * V;
+#endif
                 TAIL(sum, at, channel)
+#if LAST && OC % V
+                if (channel + V > OC) {
+                    MACE_STORE_LANES(V, OC % V, Y_ST, y, at, sum);
+                    continue;
+                }
+#endif
                 Y_STN(V, y, at, sum);
             }
         }

@@ -18,14 +18,16 @@ class Layout:
     """How a tensor lies in memory.
 
     ``block == 0``: row-major. Otherwise channel-blocked: a tensor N×C×(spatial) lies as N × ⌈C/block⌉ × spatial × block,
-    the lanes beyond C hold anything.
+    the lanes beyond C hold anything. ``last``: row-major with the channels behind the spatial dimensions, which is what
+    a transposition of a convolution's result often asks for.
     """
 
     block: int = 0
+    last: bool = False
 
     @property
     def is_plain(self) -> bool:
-        return self.block == 0
+        return self.block == 0 and not self.last
 
     def elements(self, dims: tuple[int, ...]) -> int:
         """Elements that a tensor of this shape occupies."""
@@ -36,6 +38,7 @@ class Layout:
 
 
 PLAIN = Layout()
+CHANNELS_LAST = Layout(last=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mace.graph.ir import MACE_DOMAIN, Graph, Node, fresh_name
-from mace.ops.lowering import PLAIN, Layout, LayoutWish, LowerContext
+from mace.ops.lowering import CHANNELS_LAST, PLAIN, Layout, LayoutWish, LowerContext
 from mace.ops.registry import find
 from mace.tensor import TensorType
 
@@ -31,6 +31,8 @@ class _Assigner:
         self.taken = graph.names()
         self.nodes: list[Node] = []
         self.copies: dict[tuple[str, Layout], str] = {}
+        self.consumers = graph.consumers()
+        self.graph_outputs = frozenset(graph.outputs)
 
     def layout_of(self, value: str) -> Layout:
         return self.layouts.get(value, PLAIN)
@@ -64,7 +66,35 @@ class _Assigner:
         wanted = [v for v, blocked in zip(node.inputs, wish.inputs, strict=True) if blocked and v]
         return wish if any(self.is_at_hand(v) for v in wanted) else None
 
+    def is_read_channels_last(self, value: str) -> bool:
+        """Whether all that happens to a value is that its channels are moved behind its (maybe flattened) space."""
+        readers = self.consumers.get(value, [])
+        if value in self.graph_outputs or len(readers) != 1 or value not in self.types or readers[0].domain:
+            return False
+        reader, dims = readers[0], self.types[value].dims
+        match reader.op:
+            case "Transpose":
+                return len(dims) > 2 and reader.ints("perm", ()) == (0, *range(2, len(dims)), 1)
+            case "Reshape":
+                result = self.types.get(reader.outputs[0])
+                kept = result is not None and result.rank > 2 and result.dims[:2] == dims[:2]
+                return len(dims) > 2 and kept and self.is_read_channels_last(reader.outputs[0])
+            case _:
+                return False
+
+    def can_write_last(self, node: Node) -> bool:
+        """Whether the node, whose inputs are laid out by now, can store its result with the channels last."""
+        record = find(node.op, node.domain)
+        layouts = {**self.layouts, node.outputs[0]: CHANNELS_LAST}
+        calls = record.lower(node, replace(self.context, layouts=layouts)) if record else None
+        return calls is not None and any(c.defines.get("LAST") == 1 for c in calls)
+
     def add(self, node: Node) -> None:
+        if node.inputs and self.layout_of(node.inputs[0]).last:
+            if node.op == "Reshape":
+                self.layouts[node.outputs[0]] = CHANNELS_LAST
+            self.nodes.append(node)
+            return
         wish = self.wish_of(node)
         inputs = []
         for i, value in enumerate(node.inputs):
@@ -75,7 +105,15 @@ class _Assigner:
             for value, is_blocked in zip(node.outputs, wish.outputs, strict=True):
                 if is_blocked and value:
                     self.layouts[value] = self.blocked
-        self.nodes.append(node.with_(inputs=tuple(inputs)))
+        node = node.with_(inputs=tuple(inputs))
+        if (
+            wish
+            and len(node.outputs) == 1
+            and self.is_read_channels_last(node.outputs[0])
+            and self.can_write_last(node)
+        ):
+            self.layouts[node.outputs[0]] = CHANNELS_LAST
+        self.nodes.append(node)
 
 
 def assign_layouts(graph: Graph, context: LowerContext, block: int) -> LaidOut:

@@ -102,6 +102,10 @@ class _Planner:
             block = max(self.context.layout(source).block, self.context.layout(target).block)
             dims = self.context.dims(source)
             return bool(block) and dims[1] % block == 0 and int(np.prod(dims[2:])) == 1
+        if self.context.layout(
+            source
+        ).last:  # only a Transpose to this order reads it, maybe behind a Reshape of the space
+            return True
         return metadata_only and self.context.layout(source).is_plain
 
     def _on_device(self, value: str) -> bool:

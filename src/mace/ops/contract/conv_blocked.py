@@ -8,7 +8,7 @@ import numpy as np
 
 from mace.device import DeviceTraits
 from mace.graph.ir import Node
-from mace.ops.contract.conv_call import conv_call, operands, output_block
+from mace.ops.contract.conv_call import conv_call, operands, output_lanes
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.register_tile import L2_BYTES, RegisterTile, makespan, tiles
 from mace.ops.lowering import Constant, Define, KernelCall, Layout, LowerContext
@@ -83,8 +83,8 @@ CONV_BLOCKED = register(Space("conv_blocked", _candidates, _cost))
 
 
 def conv_blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    """Input and output in blocks of the same width; with several groups, each fills whole blocks."""
-    block = output_block(node, ctx)
+    """Input and output in blocks of the same width, or channels last; with several groups, each fills whole blocks."""
+    block = output_lanes(node, ctx)
     problem = ConvProblem.of(node, ctx)
     if not block or problem is None or ctx.layout(node.inputs[0]) != Layout(block):
         return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mace.graph.ir import Node
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, tail_defines, vector_defines
-from mace.ops.lowering import Constant, Define, KernelCall, LowerContext, Read, Write
+from mace.ops.lowering import Constant, Define, KernelCall, Layout, LowerContext, Read, Write
 from mace.ops.tunable import Space, tuning_key
 
 
@@ -28,6 +29,17 @@ def output_block(node: Node, ctx: LowerContext) -> int:
     return ctx.layout(y).block if usable and ctx.layout(y).block in (4, 8, 16) else 0
 
 
+def output_lanes(node: Node, ctx: LowerContext) -> int:
+    """As :func:`output_block`, also for an output with its channels last: then the input's blocks, or the device's width."""
+    x, _, _, y = operands(node)
+    if not ctx.layout(y).last:
+        return output_block(node, ctx)
+    if any(ctx.constant(v) is None and ctx.type(v).size > 1 for v in node.tail_inputs):
+        return 0
+    block = ctx.layout(x).block or ctx.device.vector_width
+    return output_block(node, replace(ctx, layouts={**ctx.layouts, y: Layout(block)}))
+
+
 def conv_call(
     template: str,
     node: Node,
@@ -41,7 +53,7 @@ def conv_call(
 ) -> list[KernelCall] | None:
     """One launch over ``items`` work-items with bias and tail; None when the tail does not fit."""
     x, w, bias, y = operands(node)
-    block = ctx.layout(y).block
+    block = output_lanes(node, ctx)
     tail = blocked_tail(node, ctx, block)
     if tail is None:
         return None
@@ -54,10 +66,17 @@ def conv_call(
         **bias_macros,
         **tail_defines(tail),
         **group_macros,
+        **last_defines(node, ctx),
         "V": block,
     }
     args = (Read(x), weights, *bias_args, Write(y), *tail.args)
     return [KernelCall(template, macros, args, (items,), local, problem.flops, tuning_key(space, key))]
+
+
+def last_defines(node: Node, ctx: LowerContext) -> dict[str, Define]:
+    """Macros LAST and OC for an output with its channels last."""
+    y = node.outputs[0]
+    return {"LAST": 1, "OC": ctx.dims(y)[1]} if ctx.layout(y).last else {}
 
 
 def _storage(operand: str, value: str, ctx: LowerContext) -> dict[str, Define]:

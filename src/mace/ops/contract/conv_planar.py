@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mace.device import DeviceTraits
 from mace.graph.ir import Node
 from mace.ops.contract.conv_blocked import weights_of
-from mace.ops.contract.conv_call import conv_call, operands, output_block
+from mace.ops.contract.conv_call import conv_call, operands, output_lanes
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.register_tile import RegisterTile, makespan, tiles
 from mace.ops.lowering import KernelCall, LowerContext
@@ -46,7 +46,7 @@ CONV_PLANAR = register(Space("conv_planar", _candidates, _cost))
 
 def conv_planar(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     """At most ``MAX_CHANNELS`` input channels, no groups."""
-    block = output_block(node, ctx)
+    block = output_lanes(node, ctx)
     problem = ConvProblem.of(node, ctx)
     if not block or problem is None or not ctx.layout(node.inputs[0]).is_plain:
         return None

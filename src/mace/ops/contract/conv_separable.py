@@ -16,6 +16,7 @@ from mace.graph.ir import MACE_DOMAIN, Node
 from mace.ops.contract.common import tail_of
 from mace.ops.contract.conv import CONV
 from mace.ops.contract.conv_blocked import CONV_BLOCKED, weights_of
+from mace.ops.contract.conv_call import last_defines, output_lanes
 from mace.ops.contract.conv_depthwise import CONV_DEPTHWISE
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.layout_wish import wish_of
@@ -57,7 +58,7 @@ class Parts:
         second = Node("Conv", inputs, (y,), {"tail": tail} if tail else {}, node.name)
         n, _, *spatial = ctx.dims(y)
         types = {**ctx.types, between: TensorType(ctx.type(x).dtype, (n, ctx.dims(w1)[0], *spatial))}
-        layouts = {**ctx.layouts, between: ctx.layout(y)}
+        layouts = {**ctx.layouts, between: ctx.layout(x)}
         return cls(first, second, between, replace(ctx, types=types, layouts=layouts))
 
 
@@ -126,8 +127,8 @@ def problem_of(node: Node, ctx: LowerContext, block: int) -> Problem | None:
 
 def conv_separable(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     """Both at once or apart, on channel blocks of the same width."""
-    y, block = node.outputs[0], ctx.layout(node.outputs[0]).block
-    if block not in (4, 8, 16) or ctx.layout(node.inputs[0]) != Layout(block):
+    y, block = node.outputs[0], output_lanes(Parts.of(node, ctx).product, Parts.of(node, ctx).context)
+    if not block or ctx.layout(node.inputs[0]) != Layout(block):
         return None
     problem = problem_of(node, ctx, block)
     if problem is None or not all_real((*node.inputs, y), ctx):
@@ -171,6 +172,7 @@ def _together(node: Node, ctx: LowerContext, tile: Params, problem: Problem) -> 
         **bias_macros,
         **tail_defines(tail),
         **group_macros,
+        **last_defines(node, ctx),
         "INNER_TAIL(r, at, c)": inner,
         "C": first.c,
         "YB": -(-second.oc // block),

@@ -110,7 +110,7 @@ def algorithm_key(node: Node, ctx: LowerContext) -> str:
     """The tuning key of the choice between direct and Winograd, empty where there is none."""
     block, problem = output_block(node, ctx), ConvProblem.of(node, ctx)
     largest = _largest(node, ctx, problem) if problem else 0
-    return tuning_key(CONV_WINOGRAD, problem.key(block=block, largest=largest)) if problem and largest else ""
+    return tuning_key(CONV_WINOGRAD, problem.key(block=block, largest=largest)) if block and problem and largest else ""
 
 
 def conv_winograd(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
