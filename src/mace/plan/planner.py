@@ -102,9 +102,7 @@ class _Planner:
             block = max(self.context.layout(source).block, self.context.layout(target).block)
             dims = self.context.dims(source)
             return bool(block) and dims[1] % block == 0 and int(np.prod(dims[2:])) == 1
-        if self.context.layout(
-            source
-        ).last:  # only a Transpose to this order reads it, maybe behind a Reshape of the space
+        if self.context.layout(source).last:  # read by a Transpose to that order, maybe behind a Reshape of the space
             return True
         return metadata_only and self.context.layout(source).is_plain
 
@@ -278,8 +276,7 @@ def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, opti
         ready = store_narrow(ready, context, options.storage)
         context = _context_of(ready, device, tunings, options)
     if not options.generic:
-        ready = join_attention(ready, context)
-    ready = pair_convolutions(ready, context, block)
+        ready = pair_convolutions(join_attention(ready, context), context, block)
     laid = assign_layouts(ready, context, block)
     return Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)
 
