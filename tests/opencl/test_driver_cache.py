@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from mace.opencl import Device
-from mace.opencl.driver_cache import discard_driver_cache, private_driver_cache
+from mace.opencl.catalog import key_of
+from mace.opencl.driver_cache import (
+    VARIANTS_VARIABLE,
+    discard_driver_cache,
+    one_variant_per_kernel,
+    private_driver_cache,
+)
 
 BUILD = """
 import os, sys
@@ -18,7 +24,27 @@ from mace.opencl import select_device
 from mace.opencl.context import Context
 program = Context(select_device(sys.argv[1])).build_from_source("__kernel void k(__global int *x) { *x = 1; }")
 program.kernel("k"), program.binary()
-print(sorted(v for v in os.environ if v.startswith("POCL")), flush=True)
+print(sorted(v for v in os.environ if v.startswith("POCL") and "WORK_GROUP" not in v), flush=True)
+"""
+
+RUN = """
+import sys, time
+import numpy as np
+from mace.opencl import select_device
+from mace.opencl.context import Context
+name, step, path = sys.argv[1:]
+context = Context(select_device(name))
+body = "".join(f"s = s * s + {i}.5f * x[(i * {i + 3}) % 64]; " for i in range(200))
+source = "__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void k(__global float *x) { "
+source += f"int i = get_global_id(0); float s = x[i]; {body} x[i] = s; }}"
+program = context.build_from_source(source) if step == "make" else context.build_from_binary(open(path, "rb").read())
+launch = program.launch("k", [context.allocate(256, zero=True)], (64,), (1,))
+began = time.perf_counter()
+context.run([launch])
+context.finish()
+print(time.perf_counter() - began)
+if step == "make":
+    open(path, "wb").write(program.binary())
 """
 
 
@@ -44,6 +70,39 @@ def test_a_folder_that_the_user_names_is_used(device: Device, tmp_path: Path) ->
         pytest.skip("only PoCL keeps a cache")
     (tmp_path / "own").mkdir()
     assert build(device, tmp_path, POCL_CACHE_DIR=str(tmp_path / "own"))
+
+
+def test_pocl_compiles_each_kernel_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told so when it is loaded, and other drivers are not; what the user says counts."""
+    monkeypatch.delenv(VARIANTS_VARIABLE, raising=False)
+    one_variant_per_kernel("/usr/lib/libintelocl.so")
+    assert VARIANTS_VARIABLE not in os.environ
+    one_variant_per_kernel("/usr/lib/libpocl.so.2")
+    assert os.environ[VARIANTS_VARIABLE] == "0"
+    monkeypatch.setenv(VARIANTS_VARIABLE, "1")
+    one_variant_per_kernel("/usr/lib/libpocl.so.2")
+    assert os.environ[VARIANTS_VARIABLE] == "1"
+
+
+def test_what_is_known_of_devices_does_not_depend_on_it(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading PoCL, which sets the variable, does not have every driver asked anew."""
+    monkeypatch.delenv(VARIANTS_VARIABLE, raising=False)
+    before = key_of(device.driver)
+    monkeypatch.setenv(VARIANTS_VARIABLE, "0")
+    assert key_of(device.driver) == before
+
+
+def test_a_binary_holds_the_variant_that_is_run(device: Device, tmp_path: Path) -> None:
+    """A kernel from a binary runs at once in a fresh process: PoCL would compile it for its first launch otherwise, which
+    takes a hundred times as long as such a launch."""
+    if not device.is_pocl:
+        pytest.skip("only PoCL compiles at the first launch")
+    path, took = tmp_path / "binary", []
+    for step in ("make", "load"):
+        command = [sys.executable, "-c", RUN, device.info.platform_name, step, str(path)]
+        environment = {k: v for k, v in os.environ.items() if k != VARIANTS_VARIABLE}
+        took.append(float(subprocess.check_output(command, env=environment, text=True)))
+    assert took[1] < took[0] / 3
 
 
 def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

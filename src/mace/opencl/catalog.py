@@ -17,6 +17,7 @@ from typing import Any
 
 from mace.errors import MaceError
 from mace.files.folders import cache_path
+from mace.opencl.driver_cache import VARIANTS_VARIABLE
 from mace.opencl.drivers import Driver
 from mace.opencl.host import cpu_summary, device_nodes
 from mace.opencl.probed import Probed
@@ -30,7 +31,8 @@ DRIVER_SETTINGS = (
     *("CL_", "CUDA_VISIBLE", "GALLIUM_", "GPU_", "HIP_", "HSA_", "LD_", "LIBGL_", "LP_"),
     *("MESA_", "OCL", "POCL_", "ROCR_", "RUSTICL_", "VK_", "ZE_"),
 )
-"""Beginnings of environment variables that change what drivers offer; where they keep caches does not count."""
+"""Beginnings of environment variables that change what drivers offer; where they keep caches does not count, nor does what
+mace sets itself."""
 
 
 def probe_all(drivers: Iterable[Driver], *, refresh: bool = False) -> tuple[Probed, ...]:
@@ -72,8 +74,12 @@ def key_of(driver: Driver) -> str:
     return _key(driver, _surroundings())
 
 
+def _counts(variable: str) -> bool:
+    return variable.startswith(DRIVER_SETTINGS) and "CACHE" not in variable and variable != VARIANTS_VARIABLE
+
+
 def _surroundings() -> list[Any]:
-    settings = sorted((k, v) for k, v in os.environ.items() if k.startswith(DRIVER_SETTINGS) and "CACHE" not in k)
+    settings = sorted((k, v) for k, v in os.environ.items() if _counts(k))
     return [settings, cpu_summary(), device_nodes()]
 
 

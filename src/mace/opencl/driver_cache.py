@@ -1,4 +1,4 @@
-"""Keeping PoCL's own disk cache out of what mace loads.
+"""What mace sets for PoCL: a disk cache of this process's own, and one variant of each kernel.
 
 PoCL finds the code of a program, of a binary too, under a hash that the binary itself states, and keeps it on disk for
 later processes. A damaged binary so replaces the code of the good one, and of a build from source, for every program of
@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+VARIANTS_VARIABLE = "POCL_WORK_GROUP_SPECIALIZATION"
 FOLDER_VARIABLE, KEEP_VARIABLE = "POCL_CACHE_DIR", "POCL_KERNEL_CACHE"
 LEFT_SECONDS = 24 * 3600.0
 """Age of a folder whose process was killed before it could remove it, from which on others remove it."""
@@ -20,11 +21,22 @@ _PREFIX = "mace-pocl-"
 _folders: list[str] = []
 
 
+def one_variant_per_kernel(library: str) -> None:
+    """If the driver is PoCL, have it compile each kernel once: for the rest of this process and of those it starts.
+
+    PoCL compiles a kernel for its first launch, for no global offset among other things, and again without knowing that for
+    the program's binary, which takes as long. It asks the environment at every launch which of them to use. Measured,
+    kernels of mace run as fast either way. Whoever sets the variable is obeyed.
+    """
+    if "pocl" in os.path.basename(library).lower():
+        os.environ.setdefault(VARIANTS_VARIABLE, "0")
+
+
 @contextmanager
 def private_driver_cache(library: str) -> Iterator[None]:
     """Load and wake up a driver within this: if it is PoCL, its cache is then this process's own.
 
-    The environment is as before afterwards, so that child processes take nothing from it.
+    These settings are as before afterwards, so that child processes take nothing from them.
     """
     if "pocl" not in os.path.basename(library).lower() or FOLDER_VARIABLE in os.environ or KEEP_VARIABLE in os.environ:
         yield

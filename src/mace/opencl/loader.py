@@ -18,7 +18,7 @@ from functools import cache
 
 from mace.errors import NoDeviceError
 from mace.opencl.api import CLError, library_api, table_api
-from mace.opencl.driver_cache import private_driver_cache
+from mace.opencl.driver_cache import one_variant_per_kernel, private_driver_cache
 from mace.opencl.objects import PlatformHandle
 
 _lock = threading.RLock()
@@ -48,6 +48,7 @@ def load_library(library: str) -> None:
     if library and sys.platform != "win32":
         everything = ctypes.CDLL(None)
         everything.dlopen.argtypes, everything.dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
+        one_variant_per_kernel(library)
         with private_driver_cache(library):
             everything.dlopen(os.fsencode(library), os.RTLD_LAZY)
 
@@ -56,6 +57,7 @@ def load_library(library: str) -> None:
 def _platforms_of(library: str) -> tuple[PlatformHandle, ...]:
     if not library:
         return _system_platforms()
+    one_variant_per_kernel(library)
     with private_driver_cache(library):
         platforms = _driver_platforms(library)
         with suppress(CLError):
