@@ -1,7 +1,6 @@
 """Opening a device in the background, while this thread imports and reads what else a start needs.
 
-Loading a driver and making a context take as long as all the rest of a warm start, and are spent outside Python. While one
-thread loads a library no other can: ``import mmap`` would wait for the driver, so ``files.mapping`` is imported before.
+Loading a driver and making a context take as long as all the rest of a warm start, and are spent outside Python.
 """
 
 from __future__ import annotations
