@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from bytecode import with_bytecode
 from runtimes import OPEN, PACKAGES, PREPARE, THREADS, TUNE_SECONDS, LeftOutError, note_outputs, prepare_mace
 
 __all__ = ["NETWORKS", "THREADS", "prepare_mace"]
@@ -99,7 +100,7 @@ def _results(model: Path, runtime: str) -> Path:
 def apart(work: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """``prepare`` or ``measure`` a runtime in a fresh process. Raises ``LeftOutError`` when that fails."""
     command = [sys.executable, __file__, f"--{work}-here", json.dumps(arguments)]
-    environment = {**os.environ, "BENCH_BEGAN": str(time.time())}
+    environment = {**with_bytecode(Path(arguments["model"]).parent), "BENCH_BEGAN": str(time.time())}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, env=environment, timeout=SECONDS_PER_PROCESS

@@ -9,7 +9,7 @@ an installed package. Rows: `numpy`, a process that only imports numpy and makes
 with neither file nor storage (``--cold`` rounds of it).
 
 `wall` is the time to the first result, `engine` that from the model's file to the first result, `cpu` the processor time
-of the process until its end, which a busy machine changes less, `memory` its peak in MiB.
+of the process until its end, which a busy machine changes less, `memory` its peak until the first result in MiB.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bytecode import with_bytecode  # beside this script
 from peers import NETWORKS, THREADS, model_of, prepare_mace, processor  # beside this script
 
 INPUT = "import numpy as np\nx = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)\n"
@@ -52,8 +53,12 @@ PROGRAMS = {
     + "engine = mace.load('{stem}.mace', device='cpu', storage=False)\n"
     + "engine.run({{'{name}': x}})\nassert engine.stats.programs_from_source\n",
 }
-"""What each process runs; it then tells when it was done and how long its engine took."""
-DONE = "took = time.perf_counter() - began\nimport os\nos.write(1, f'{time.time()} {took}'.encode())\n"
+"""What each process runs; it then tells when it was done, how long its engine took, and its peak of memory in KiB."""
+DONE = """took, now = time.perf_counter() - began, time.time()
+import os
+(peak,) = (line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:'))
+os.write(1, f'{now} {took} {peak}'.encode())
+"""
 COLUMNS = ("wall", "engine", "cpu", "memory")
 
 
@@ -65,11 +70,11 @@ def start_once(program: str, environment: dict[str, str]) -> tuple[float, ...]:
     child = os.posix_spawn(sys.executable, [sys.executable, "-c", program], environment, file_actions=actions)
     os.close(writable)
     with os.fdopen(readable, "rb") as answers:
-        done, took = map(float, answers.read().split() or (0, 0))
+        done, took, peak = map(float, answers.read().split() or (0, 0, 0))
     _, status, usage = os.wait4(child, 0)
     if status:
         raise RuntimeError(f"a measured process ended with status {status}")
-    return (done - began) * 1e3, took * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3, usage.ru_maxrss / 1024
+    return (done - began) * 1e3, took * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3, peak / 1024
 
 
 def prepare(network: str, folder: Path) -> dict[str, Any]:
@@ -93,8 +98,7 @@ def prepare(network: str, folder: Path) -> dict[str, Any]:
 def measure(network: str, rounds: int, cold: int, folder: Path) -> dict[str, dict[str, float]]:
     """Medians per row over the rounds, after one round that only warms the caches."""
     facts = prepare(network, folder)
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+    environment = with_bytecode(folder)
     programs = {row: text.format(**facts) + DONE for row, text in PROGRAMS.items()}
     rows: dict[str, list[tuple[float, ...]]] = {row: [] for row in programs}
     for turn in range(max(rounds, cold) + 1):
