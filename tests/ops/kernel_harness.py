@@ -135,6 +135,11 @@ class _Session:
         raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         return cl.Buffer(_context(self.device), flags, hostbuf=raw if raw.size else np.zeros(1, np.uint8))
 
+    def image(self, data: Array, extents: tuple[int, int]) -> cl.Image:
+        flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
+        form = cl.ImageFormat(cl.channel_order.RGBA, cl.channel_type.FLOAT)
+        return cl.create_image(_context(self.device), flags, form, shape=extents, hostbuf=data.reshape(-1))
+
     def value(self, name: str) -> cl.Buffer:
         if name not in self.buffers:
             kind, layout = self.context.type(name), self.context.layout(name)
@@ -152,7 +157,8 @@ class _Session:
             case Read(value) | Write(value):
                 return self.value(value)
             case Constant():
-                return self.buffer(pack(arg, self.context.constants))
+                packed = pack(arg, self.context.constants)
+                return self.image(packed, arg.image) if arg.image else self.buffer(packed)
             case Scratch(name, nbytes):
                 if name not in self.buffers:
                     self.buffers[name] = self.buffer(np.full(nbytes, 0xFF, np.uint8))

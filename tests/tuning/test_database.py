@@ -11,7 +11,7 @@ from mace.device import DeviceIdentity
 from mace.errors import ConfigError
 from mace.ops.registry import operators
 from mace.ops.tunable import SPACES, tuning_key
-from mace.tuning.database import Tuned, TuningDatabase, TuningFile, read_tuning_file
+from mace.tuning.database import BROKEN_OFF, Tuned, TuningDatabase, TuningFile, read_tuning_file
 
 DEVICE = DeviceIdentity("platform", "1.0", "device", "1", "driver 1", 7, "x86_64", "linux", "0.1.0")
 PROBLEM = {"m": 4, "n": 5, "k": 6}
@@ -50,6 +50,29 @@ def test_a_related_device_gives_hints_and_a_stranger_none(tmp_path: Path, space:
     assert TuningDatabase(DEVICE, "npu", tmp_path).lookup(space, PROBLEM) == {"tile": 2}
     stranger = replace(DEVICE, vendor_id=1)
     assert TuningDatabase(stranger, "npu", tmp_path).lookup(space, PROBLEM) is None
+
+
+def test_hints_from_files_are_asked_in_the_same_order(tmp_path: Path, space: str) -> None:
+    """A program file's parameters stand behind those of the family, however late those come."""
+    key = tuning_key(SPACES[space], PROBLEM)
+    database = TuningDatabase(DEVICE, "cpu", tmp_path)
+    for value, family, vendor in ((2, "gpu", 7), (1, "cpu", 9)):
+        device = replace(DEVICE, device_name=f"d{value}", vendor_id=vendor)
+        database.add([TuningFile(device, family, {key: tuned(value)})])
+    assert [t.params["tile"] for t in database.hints(key)] == [1, 2]
+    database.put(key, tuned(5))
+    assert database.lookup(space, PROBLEM) == {"tile": 5}
+
+
+def test_search_that_was_broken_off_covers_nothing(space: str) -> None:
+    """Its result is kept, but gives way to one that went further, and is written and read as it is."""
+    key = tuning_key(SPACES[space], PROBLEM)
+    broken = replace(tuned(1), level=BROKEN_OFF)
+    assert not broken.covers("fast")
+    file = TuningFile(DEVICE, "cpu", {key: broken})
+    assert TuningFile.from_bytes(file.to_bytes()) == file
+    assert file.merged({key: replace(broken, params={"tile": 2}, tried=4)}).entries[key] == broken
+    assert file.merged({key: tuned(3, "fast")}).entries[key].params == {"tile": 3}
 
 
 def test_two_processes_merge_their_results(tmp_path: Path, space: str) -> None:

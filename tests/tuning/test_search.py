@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import mace
 from mace.ops.tunable import parse_key
+from mace.tuning.database import read_tuning_file
 
 
 def tunable_model() -> onnx.ModelProto:
@@ -58,6 +64,51 @@ def test_tuning_keeps_results_right_and_can_go_on(engine_path: Path, tmp_path: P
         engine.run(x)
         assert engine.stats.programs_from_source == 0
         assert engine.tunings().own.entries == entries
+
+
+@pytest.mark.parametrize("level", ["fast", pytest.param("normal", marks=pytest.mark.slow)])
+def test_a_search_goes_on_where_it_was_broken_off(engine_path: Path, tmp_path: Path, level: str) -> None:
+    """Rounds of a budget that is spent at once each try candidates that were not tried before, until the level is done."""
+    passed: list[dict[str, int]] = []
+    with mace.load(engine_path, device="cpu", storage=tmp_path / "s") as engine:
+        for _ in range(40):
+            report = engine.tune(3.0, level)
+            passed.append({k: t.tried for k, t in engine.tunings().own.entries.items()})
+            if report.complete:
+                break
+        assert report.complete
+        assert all(t.level == level for t in engine.tunings().own.entries.values())
+    for before, after in pairwise(passed):
+        assert all(after[k] >= n for k, n in before.items())
+        assert sum(after.values()) > sum(before.values()) or len(after) > len(before)
+
+
+@pytest.mark.slow
+def test_killed_and_started_again(engine_path: Path, tmp_path: Path) -> None:
+    """``mace tune`` is killed once it has results; the next one takes them as they are and comes to the end."""
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from mace.cli import main; sys.exit(main())",
+        "tune",
+        str(engine_path),
+    ]
+    command += ["--device", "cpu", "--storage", str(tmp_path / "s"), "--level", "fast", "--budget", "2m", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    end = time.monotonic() + 120
+    while not (found := list((tmp_path / "s" / "tunings").glob("*.json"))) and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    before = read_tuning_file(found[0]).entries
+    done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    assert done["complete"]
+    assert done["already"] == sum(t.covers("fast") for t in before.values()) >= 1
+    after = read_tuning_file(found[0]).entries
+    assert len(after) == done["problems"]
+    assert {k: t for k, t in after.items() if before.get(k, t).covers("fast") and k in before} == {
+        k: t for k, t in before.items() if t.covers("fast")
+    }
 
 
 def test_an_unknown_level_is_refused(engine_path: Path) -> None:

@@ -52,10 +52,12 @@ class _Brought:
         self._known: dict[tuple[int, int], ConstantArgument] = {}
         self._size = 0
 
-    def argument(self, blob: memoryview, offset: int, nbytes: int) -> ConstantArgument:
+    def argument(self, blob: memoryview, region: Region) -> ConstantArgument:
+        offset, nbytes = region.offset, region.nbytes
         if (offset, nbytes) not in self._known:
             piece = blob[offset : offset + nbytes]
-            self._known[offset, nbytes] = ConstantArgument(nbytes, self._size, hashlib.sha256(piece).hexdigest()[:32])
+            digest = hashlib.sha256(piece).hexdigest()[:32]
+            self._known[offset, nbytes] = ConstantArgument(nbytes, self._size, digest, region.image)
             self.pieces.append(piece)
             self._size += nbytes
         return self._known[offset, nbytes]
@@ -64,6 +66,6 @@ class _Brought:
 def _argument(arg: LaunchArg, blob: memoryview, brought: _Brought) -> TrialArgument:
     if isinstance(arg, Region):
         if arg.pool == "constants":
-            return brought.argument(blob, arg.offset, arg.nbytes)
+            return brought.argument(blob, arg)
         return BufferArgument(arg.nbytes)
     return LocalArgument(arg.nbytes) if isinstance(arg, LocalArg) else ScalarArgument(arg.value, arg.dtype)

@@ -58,6 +58,7 @@ class Executor:
         self._arena = context.allocate(plan.arena_bytes) if plan.arena_bytes else None
         self._constants = context.constant(constants) if plan.constants_bytes else None
         self._host_constants = _host_arrays(plan) if plan.host_values else {}
+        self._images: dict[Region, Buffer] = {}
         self._batches = self._prepare(programs)
         launches = [launch for b in self._batches if isinstance(b, _Batch) for launch in b.launches]
         self._transfers = Transfers(context, self._buffer, launches)
@@ -146,12 +147,20 @@ class Executor:
     def _argument(self, arg: LaunchArg) -> Argument:
         match arg:
             case Region():
-                return self._buffer(arg)
+                return self._image(arg) if arg.image else self._buffer(arg)
             case LocalArg(nbytes):
                 return LocalMemory(nbytes)
             case ScalarArg(value, dtype):
                 scalar: np.generic = dtype.numpy.type(value)
                 return scalar
+
+    def _image(self, region: Region) -> Buffer:
+        """Constants as an image; launches with the same ones share it."""
+        if region not in self._images:
+            assert region.image is not None
+            image = self._images[region] = self._context.image(*region.image)
+            self._context.fill_image(image, self._buffer(region), *region.image)
+        return self._images[region]
 
     def _buffer(self, region: Region) -> Buffer:
         pool = self._arena if region.pool == "arena" else self._constants

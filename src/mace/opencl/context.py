@@ -123,6 +123,24 @@ class Context:
             self.fill_zero(buffer)
         return buffer
 
+    def image(self, width: int, height: int) -> Buffer:
+        """A new two-dimensional image that kernels read, of texels of four float32; its content is anything."""
+        form = (ctypes.c_uint * 2)(numbers.IMAGE_RGBA, numbers.IMAGE_FLOAT)
+        # cl_image_desc: type, width, height, depth, array size, row pitch, slice pitch, mip levels and samples, memory.
+        shape = (ctypes.c_size_t * 9)(numbers.MEM_OBJECT_IMAGE2D, width, height, 0, 0, 0, 0, 0, 0)
+        with translated(f"making an image of {width} × {height}"):
+            made = self.api.create("clCreateImage", self.handle, numbers.MEM_READ_ONLY, form, shape, None)
+        return Buffer(self.api, made, width * height * 16)
+
+    def fill_image(self, image: Buffer, source: Buffer, width: int, height: int) -> None:
+        """Copy a buffer's beginning into an image, row by row, when the queue has got so far."""
+        origin, region = (ctypes.c_size_t * 3)(0, 0, 0), (ctypes.c_size_t * 3)(width, height, 1)
+        whole = source.parent or source  # PoCL 3.1 dies of copying from a part to an image
+        with translated("filling an image"):
+            self.api.clEnqueueCopyBufferToImage(
+                self.queue, whole.handle, image.handle, source.offset, origin, region, *_NO_EVENTS
+            )
+
     def constant(self, data: _Memory) -> Buffer:
         """Memory that kernels only read, holding ``data``.
 

@@ -15,9 +15,10 @@ from mace.tensor import DType
 
 @dataclass(frozen=True, slots=True)
 class BufferArgument:
-    """Device memory of this many bytes."""
+    """Device memory of this many bytes; with ``image`` the kernel gets an image of that width and height that holds them."""
 
     nbytes: int
+    image: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,13 @@ class ScalarArgument:
 
 @dataclass(frozen=True, slots=True)
 class ConstantArgument:
-    """Device memory that holds constants: ``nbytes`` from ``start`` of what the job brings, and a digest of them."""
+    """Device memory that holds constants: ``nbytes`` from ``start`` of what the job brings, and a digest of them. ``image`` is
+    that of :class:`BufferArgument`."""
 
     nbytes: int
     start: int
     digest: str
+    image: tuple[int, int] | None = None
 
 
 TrialArgument: TypeAlias = BufferArgument | LocalArgument | ScalarArgument | ConstantArgument
@@ -68,14 +71,14 @@ class Trial:
         arguments: list[list[Any]] = []
         for argument in self.arguments:
             match argument:
-                case BufferArgument(nbytes):
-                    arguments.append(["buffer", nbytes])
+                case BufferArgument(nbytes, image):
+                    arguments.append(["buffer", nbytes, *image] if image else ["buffer", nbytes])
                 case LocalArgument(nbytes):
                     arguments.append(["local", nbytes])
                 case ScalarArgument(value, dtype):
                     arguments.append(["scalar", value, dtype.value])
-                case ConstantArgument(nbytes, start, digest):
-                    arguments.append(["constant", start, nbytes, digest])
+                case ConstantArgument(nbytes, start, digest, image):
+                    arguments.append(["constant", start, nbytes, digest, *(image or ())])
         return {
             "kernel": self.kernel,
             "arguments": arguments,
@@ -92,12 +95,18 @@ class Trial:
                 case "scalar":
                     arguments.append(ScalarArgument(value, DType(rest[0])))
                 case "constant":
-                    arguments.append(ConstantArgument(rest[0], value, rest[1]))
+                    arguments.append(ConstantArgument(rest[0], value, rest[1], _image(rest[2:])))
+                case "buffer":
+                    arguments.append(BufferArgument(value, _image(rest)))
                 case _:
-                    arguments.append(BufferArgument(value) if kind == "buffer" else LocalArgument(value))
+                    arguments.append(LocalArgument(value))
         local = None if data["local"] is None else tuple(data["local"])
         filling = Filling(data["filling"])
         return cls(data["kernel"], tuple(arguments), tuple(data["global"]), local, filling)
+
+
+def _image(extents: list[int]) -> tuple[int, int] | None:
+    return (extents[0], extents[1]) if extents else None
 
 
 @dataclass(frozen=True, slots=True)

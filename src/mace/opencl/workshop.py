@@ -24,6 +24,8 @@ class Workshop:
         self.context = context
         self._stage = stage
         self._memory: dict[int, Buffer] = {}
+        self._images: list[tuple[Buffer, Buffer, tuple[int, int]]] = []
+        """Images of the launches that are run together, each with the memory that it holds, and its extents."""
 
     def do(self, job: Job) -> Done:
         """Build, create every kernel, run each once, and for a compilation fetch the binary. Raises ``DeviceError``."""
@@ -65,6 +67,7 @@ class Workshop:
                     before[index] = np.frombuffer(constants[start : start + nbytes], np.uint8)
         for index, content in before.items():
             self.context.write(self._memory[index], content)
+        self._fill_images()
         self.context.run([launch])
         self.context.finish()
         digest = hashlib.sha256()
@@ -83,6 +86,7 @@ class Workshop:
         pattern = np.random.default_rng(0).uniform(0.5, 1.5, 1 << 16).astype(np.float32)
         for buffer in self._memory.values():
             self.context.write(buffer, np.resize(pattern, buffer.nbytes // 4))
+        self._fill_images()
         self.context.run(launches)
         self.context.finish()
         end = time.perf_counter() + job.budget
@@ -98,15 +102,25 @@ class Workshop:
     def _launch(self, program: Program, trial: Trial, first: int) -> Launch:
         """The trial on memory of its own; ``first`` keeps apart the memory of launches that are run together."""
         arguments: list[Argument] = []
+        if not first:
+            self._images.clear()
         for index, argument in enumerate(trial.arguments):
             match argument:
                 case BufferArgument(nbytes) | ConstantArgument(nbytes):
-                    arguments.append(self._buffer(first + index, nbytes))
+                    buffer = self._buffer(first + index, nbytes)
+                    if argument.image:
+                        image = self.context.image(*argument.image)
+                        self._images.append((image, buffer, argument.image))
+                    arguments.append(image if argument.image else buffer)
                 case LocalArgument(nbytes):
                     arguments.append(LocalMemory(nbytes))
                 case _:
                     arguments.append(cast("np.generic", argument.dtype.numpy.type(argument.value)))
         return program.launch(trial.kernel, arguments, trial.global_size, trial.local_size)
+
+    def _fill_images(self) -> None:
+        for image, buffer, extents in self._images:
+            self.context.fill_image(image, buffer, *extents)
 
     def _buffer(self, key: int, nbytes: int) -> Buffer:
         """Memory for one argument; never shared between arguments of one launch."""

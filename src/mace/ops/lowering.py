@@ -60,12 +60,14 @@ class Constant:
     """Kernel argument: a constant rewritten on the host once, at planning.
 
     ``pack`` names a function in ``mace.ops.packing`` taking the arrays of ``values`` (in order; may be several, such as
-    weight and scale) and ``params``; its result is stored as it is.
+    weight and scale) and ``params``; its result is stored as it is. With ``image`` the kernel gets a two-dimensional image of
+    that width and height, whose texels are four float32 each, one row after the other.
     """
 
     values: tuple[str, ...]
     pack: str = "plain"
     params: tuple[tuple[str, Define], ...] = ()
+    image: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

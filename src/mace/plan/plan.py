@@ -15,17 +15,23 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from mace.tensor import DType, TensorType
 
 PLAN_VERSION = 1
+TEXEL_BYTES = 16
+"""Four float32."""
 
 Pool = Literal["arena", "constants"]
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Region(NamedTuple):
-    """A range of bytes in the arena or in the blob of constants."""
+    """A range of bytes in the arena or in the blob of constants.
+
+    With ``image``, width and height in texels of four float32, a kernel gets an image that holds these bytes.
+    """
 
     pool: Pool
     offset: int
     nbytes: int
+    image: tuple[int, int] | None = None
 
 
 class LocalArg(NamedTuple):

@@ -57,7 +57,7 @@ class _Blob:
             self.parts.append(raw)
             if padded > raw.size:
                 self.parts.append(np.zeros(padded - raw.size, np.uint8))
-            self.known[request] = Region("constants", self.size, max(raw.size, 1))
+            self.known[request] = Region("constants", self.size, max(raw.size, 1), request.image)
             self.size += padded
         return self.known[request]
 

@@ -8,6 +8,7 @@ from typing import Any
 from mace.errors import ProgramFormatError
 from mace.plan.plan import (
     PLAN_VERSION,
+    TEXEL_BYTES,
     HostStep,
     KernelSpec,
     Launch,
@@ -25,7 +26,7 @@ _POOLS = {"arena": "a", "constants": "c"}
 
 
 def _region(r: Region) -> list[Any]:
-    return [_POOLS[r.pool], r.offset, r.nbytes]
+    return [_POOLS[r.pool], r.offset, r.nbytes, *([list(r.image)] if r.image else [])]
 
 
 def _arg(a: LaunchArg) -> list[Any]:
@@ -100,7 +101,12 @@ class _Reader:
         pool, offset, nbytes = r[0], int(r[1]), int(r[2])
         if pool not in self.limits or offset < 0 or nbytes < 0 or offset + nbytes > self.limits[pool]:
             raise ValueError(f"region {r} lies outside its pool")
-        return Region("arena" if pool == "a" else "constants", offset, nbytes)
+        if len(r) == 3:
+            return Region("arena" if pool == "a" else "constants", offset, nbytes)
+        width, height = (int(n) for n in r[3])
+        if pool != "c" or min(width, height) < 1 or width * height * TEXEL_BYTES != nbytes:
+            raise ValueError(f"region {r} holds no image")
+        return Region("constants", offset, nbytes, (width, height))
 
     def arg(self, a: list[Any]) -> LaunchArg:
         if a[0] == "l":

@@ -19,14 +19,25 @@ from mace.ops.tunable import SPACES, Space, tuning_key
 
 FORMAT = 1
 MAX_FILE_BYTES = 64 << 20
+LOCK_SECONDS = 30.0
+"""How long a save waits for another process's."""
 FOLDER = "tunings"
 """Name of the folder of tuned parameters inside a storage folder."""
 LEVELS = ("fast", "normal", "exhaustive")
+BROKEN_OFF = ""
+"""Level of a problem for which no search has come to its end yet."""
+
+
+_RANK = {level: rank for rank, level in enumerate((BROKEN_OFF, *LEVELS))}
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The best parameters found for one problem. Times are in microseconds, the best of the runs that were timed."""
+    """The best parameters found for one problem. Times are in microseconds, the best of the runs that were timed.
+
+    ``tried`` counts the candidates that were passed, in the order of the cost model: a search that was broken off goes on
+    there. ``level`` is the highest whose search came to its end.
+    """
 
     params: Mapping[str, int]
     microseconds: float
@@ -41,7 +52,7 @@ class Tuned:
 
     def covers(self, level: str) -> bool:
         """Whether a search of this level has nothing left to do."""
-        return LEVELS.index(self.level) >= LEVELS.index(level)
+        return _RANK[self.level] >= _RANK[level]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +64,11 @@ class TuningFile:
     entries: Mapping[str, Tuned]
 
     def merged(self, newer: Mapping[str, Tuned]) -> TuningFile:
-        """With newer entries added; where both have a key, the faster one that is from the higher level is kept."""
+        """With newer entries added; where both have a key, the one is kept whose search went further, else the newer."""
         entries = dict(self.entries)
         for key, tuned in newer.items():
             old = entries.get(key)
-            if old is None or tuned.covers(old.level):
+            if old is None or (_RANK[tuned.level], tuned.tried) >= (_RANK[old.level], old.tried):
                 entries[key] = tuned
         return replace(self, entries=entries)
 
@@ -87,7 +98,7 @@ class TuningFile:
 
 def _tuned(data: Mapping[str, Any]) -> Tuned:
     level = str(data["level"])
-    if level not in LEVELS:
+    if level not in _RANK:
         raise ValueError(f"level {level!r}")
     return Tuned(
         {str(k): int(v) for k, v in data["params"].items()},
@@ -111,7 +122,12 @@ class TuningDatabase:
                 self.own = self.own.merged(file.entries)
             else:
                 self._others.append(file)
-        self._others.sort(key=lambda f: (f.family != family, f.device.vendor_id != device.vendor_id, f.device.digest))
+        self._sort()
+
+    def _sort(self) -> None:
+        """Bring other devices' files into the order in which they are asked: family, vendor, the rest."""
+        mine = self.family, self.device.vendor_id
+        self._others.sort(key=lambda f: (f.family != mine[0], f.device.vendor_id != mine[1], f.device.digest))
 
     @property
     def path(self) -> Path | None:
@@ -127,6 +143,10 @@ class TuningDatabase:
         key = tuning_key(space, {k: int(v) for k, v in problem.items()})
         if key in self.own.entries:
             yield self.own.entries[key]
+        yield from self.hints(key)
+
+    def hints(self, key: str) -> Iterator[Tuned]:
+        """What devices of the same family, then of the same vendor, found best under a tuning key."""
         for file in self._others:
             related = file.family == self.family or file.device.vendor_id == self.device.vendor_id
             if related and key in file.entries:
@@ -143,20 +163,26 @@ class TuningDatabase:
                 self.own = file.merged(self.own.entries)
             else:
                 self._others.append(file)
+        self._sort()
 
     def save(self) -> Path | None:
         """Merge into the device's file, atomically. Raises ``StorageError``. Returns its path, None without a folder."""
         path = self.path
         if path is None:
             return None
-        present = read_tuning_file(path) if path.exists() else None
-        if present is not None and present.device == self.device:
-            self.own = present.merged(self.own.entries)
+        from filelock import FileLock, Timeout
+
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS, mode=0o600):
+                present = read_tuning_file(path) if path.exists() else None
+                if present is not None and present.device == self.device:
+                    self.own = present.merged(self.own.entries)
+                atomic_write(path, [self.own.to_bytes()])
+        except Timeout:
+            raise StorageError(f"another process has held it for {LOCK_SECONDS:g} s", path=path) from None
         except OSError as error:
-            raise StorageError(f"cannot be created: {error.strerror or error}", path=path.parent) from error
-        atomic_write(path, [self.own.to_bytes()])
+            raise StorageError(f"cannot be written: {error.strerror or error}", path=path) from error
         return path
 
     def _read_all(self) -> Iterator[TuningFile]:

@@ -11,7 +11,7 @@ from mace.graph.ir import Graph
 from mace.opencl.context import Context
 from mace.ops.tunable import Params
 from mace.plan.options import PlanOptions
-from mace.tuning.database import LEVELS, Tuned, TuningDatabase
+from mace.tuning.database import BROKEN_OFF, LEVELS, Tuned, TuningDatabase
 from mace.tuning.tasks import TuningTask, tuning_tasks
 from mace.tuning.trials import Bench, Candidate, Compiled, is_right
 
@@ -71,6 +71,7 @@ class Tuner:
         self._progress = progress or (lambda text, share: None)
         self._bench = Bench(context, options.build_options)
         self._tried = 0
+        self._tasks: list[TuningTask] = []
 
     def run(self, graph: Graph, budget: float, level: str) -> TuningReport:
         """Tune a bound graph for at most about ``budget`` seconds. Raises ``ValueError`` for an unknown level."""
@@ -78,9 +79,10 @@ class Tuner:
             raise ValueError(f"level '{level}' is none of {', '.join(LEVELS)}")
         clock = _Clock(budget)
         traits = self._context.device.traits
-        tasks = tuning_tasks(graph, traits, None, self._options)
+        self._tasks = tasks = tuning_tasks(graph, traits, None, self._options)
         known = self._database.own.entries
         open_tasks = [t for t in tasks if t.key not in known or not known[t.key].covers(level)]
+        self._progress(f"timing {len(open_tasks)} problems untuned", 0.0)
         try:
             done = self._search(self._defaults(open_tasks, traits), traits, clock, level)
         finally:
@@ -120,8 +122,10 @@ class Tuner:
             self._database.put(task.key, tuned)
             self._database.save()
             done += finished
-            gain = max((t.gain for t in self._database.own.entries.values()), default=1.0)
-            self._progress(f"{self._tried} tried, best gain {gain:.2f}x ({task.space.name})", clock.spent_share)
+            words = (
+                f"{self._tried} tried, {self._gain(self._tasks):.2f}x so far, {tuned.gain:.2f}x in {task.space.name}"
+            )
+            self._progress(words, clock.spent_share)
         return done
 
     def _tune(
@@ -129,13 +133,16 @@ class Tuner:
     ) -> tuple[Tuned, bool]:
         """The best parameters for a task, and whether the search of this level came to its end.
 
-        The default is timed again beside every batch, so that a machine that is busy for a while favours nobody.
+        It begins with the best known, and where an earlier search was broken off. The default is timed again beside every
+        batch, so that a machine that is busy for a while favours nobody.
         """
         task = default.candidate.task
         ranked = [p for p in self._order(task, traits) if dict(p) != dict(default.candidate.params)]
         ranked = ranked[: CANDIDATES[level]]
-        better: list[tuple[float, Compiled]] = []
-        best, barren, position = seconds, 0, 0
+        known = self._database.own.entries.get(task.key)
+        better = self._known(default, known)
+        best, barren = min([seconds, *(taken for taken, _ in better)]), 0
+        position = min(known.tried, len(ranked)) if known is not None else 0
         while position < len(ranked) and barren < PATIENCE[level] and clock.left > 0:
             batch = ranked[position : position + BATCH]
             position += len(batch)
@@ -151,8 +158,16 @@ class Tuner:
                     better.append((taken, compiled))
         finished = position >= len(ranked) or barren >= PATIENCE[level]
         params, best = self._choose(default, seconds, better)
-        reached = level if finished else LEVELS[max(0, LEVELS.index(level) - 1)]
+        reached = level if finished else known.level if known is not None else BROKEN_OFF
         return Tuned(params, best * 1e6, max(seconds, best) * 1e6, position, reached), finished
+
+    def _known(self, default: Compiled, known: Tuned | None) -> list[tuple[float, Compiled]]:
+        """The parameters of an earlier search, compiled and timed, where they are not the default's."""
+        if known is None or dict(known.params) == dict(default.candidate.params):
+            return []
+        candidate = Candidate.of(default.candidate.task, known.params)
+        compiled = self._bench.compile([candidate]) if candidate is not None else []
+        return [(taken, c) for c in compiled if (taken := self._bench.time(c)) is not None]
 
     def _choose(self, default: Compiled, seconds: float, better: list[tuple[float, Compiled]]) -> tuple[Params, float]:
         """The fastest candidate that computes the right thing, timed once more beside the default; else the default."""
@@ -168,7 +183,7 @@ class Tuner:
     def _order(self, task: TuningTask, traits: DeviceTraits) -> list[Params]:
         """Candidates as the cost model ranks them, with what was best on related devices in front."""
         ranked = task.space.ranked(task.problem, traits)
-        hints = [dict(t.params) for t in self._database.found(task.space, task.problem)]
+        hints = [dict(t.params) for t in self._database.hints(task.key)]
         first = [p for p in ranked if dict(p) in hints]
         return [*first, *(p for p in ranked if dict(p) not in hints)]
 

@@ -22,7 +22,7 @@ from mace.opencl.jobs import (
     TrialArgument,
 )
 from mace.opencl.pool import WorkerPool
-from mace.ops.lowering import Arg, KernelCall, Local, LowerContext, Scalar
+from mace.ops.lowering import Arg, Constant, KernelCall, Local, LowerContext, Scalar
 from mace.ops.tunable import Params
 from mace.plan.options import PlanOptions
 from mace.plan.planner import make_plan
@@ -120,7 +120,8 @@ def _argument(arg: Arg, context: LowerContext) -> TrialArgument:
         case Local(nbytes):
             return LocalArgument(nbytes)
         case _:
-            return BufferArgument(max(1, argument_bytes(arg, context)))
+            image = arg.image if isinstance(arg, Constant) else None
+            return BufferArgument(max(1, argument_bytes(arg, context)), image)
 
 
 def is_right(task: TuningTask, params: Params, context: Context, options: PlanOptions) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mace.graph.ir import Node
 from mace.ops.contract.conv_blocked import conv_blocked
 from mace.ops.contract.conv_depthwise import conv_depthwise
+from mace.ops.contract.conv_image import conv_image, weights_key
 from mace.ops.contract.conv_local import conv_local
 from mace.ops.contract.conv_planar import conv_planar
 from mace.ops.contract.conv_winograd import algorithm_key, conv_winograd
@@ -21,9 +22,13 @@ def fast(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
 
 
 def _direct(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    """The direct form, labelled with the choice against Winograd where there was one."""
-    calls, key = conv_local(node, ctx) or conv_blocked(node, ctx), algorithm_key(node, ctx)
-    return [replace(c, tuning_key=SEPARATOR.join([key, c.tuning_key])) for c in calls] if calls and key else calls
+    """The direct form, labelled with the choices against Winograd and images where there were any."""
+    calls, keys = conv_image(node, ctx), [algorithm_key(node, ctx)]
+    if calls is None:
+        calls = conv_local(node, ctx) or conv_blocked(node, ctx)
+        keys.append(weights_key(node, ctx))
+    keys = [key for key in keys if key]
+    return [replace(c, tuning_key=SEPARATOR.join([*keys, c.tuning_key])) for c in calls] if calls and keys else calls
 
 
 wish = wish_of(fast)
