@@ -56,7 +56,7 @@ def test_crash_is_named(scripts: dict[str, ModuleType], monkeypatch: pytest.Monk
     crash.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     monkeypatch.setattr(scripts["peers"], "__file__", str(crash))
     with pytest.raises(scripts["runtimes"].LeftOutError, match="SIGSEGV"):
-        scripts["peers"].apart("measure", {})
+        scripts["peers"].apart("measure", {"model": str(tmp_path / "m.onnx")})
 
 
 def test_row_of_those_who_are_right(
