@@ -27,6 +27,8 @@ $(VENV)/pyvenv.cfg:
 
 $(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'
+	@# As pip does for a package it copies; without, every start compiles the sources where PYTHONDONTWRITEBYTECODE is set.
+	$(BIN)/python -m compileall -q src/mace
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
