@@ -1,7 +1,8 @@
 """Write ``docs/performance.md``, its chart and ``docs/roofline.md`` from the recorded results: ``python bench/page.py``.
 
 ``bench/results/peers.json`` is what ``bench/peers.py --record`` wrote, ``bench/results/roofline.json`` what
-``bench/roofline.py --record`` did. Nothing on the pages is typed by hand.
+``bench/roofline.py --record`` did; ``start.json`` and ``transfers.json`` are by the scripts of those names. Nothing on the
+pages is typed by hand.
 """
 
 from __future__ import annotations
@@ -192,7 +193,39 @@ def moved(record: Row) -> list[str]:
     ]
 
 
-def page(networks: Mapping[str, Row], profiles: Mapping[str, Row], transfers: Row | None = None) -> str:
+def starts(record: Row) -> list[str]:
+    """What a start spends, by network: whole processes, and of mace's the engine alone, warm and cold."""
+    head = [
+        "network",
+        "numpy alone",
+        "and the device",
+        "onnxruntime",
+        "mace",
+        "mace / ORT",
+        "engine, warm",
+        "engine, cold",
+    ]
+    rows = []
+    for network, row in record["networks"].items():
+        walls = {r: row[r]["wall"] for r in ("numpy", "device", "onnxruntime", "mace") if r in row}
+        figures = [shown(walls.get(r), 0) for r in ("numpy", "device", "onnxruntime", "mace")]
+        share = walls["mace"] / walls["onnxruntime"] if "onnxruntime" in walls else None
+        engine = [shown(row[r]["engine"] if r in row else None, 0) for r in ("mace", "cold")]
+        rows.append([network, *figures, f"**{shown(share)}**", *engine])
+    return [
+        f"{record['date']}, {record['machine']}; medians of {record['rounds']} rounds of `bench/start.py`, ms.",
+        "*Cold* has neither a program file nor anything stored.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def page(
+    networks: Mapping[str, Row],
+    profiles: Mapping[str, Row],
+    transfers: Row | None = None,
+    started: Row | None = None,
+) -> str:
     """The page of results as Markdown."""
     lines = [
         "# Performance",
@@ -242,6 +275,8 @@ def page(networks: Mapping[str, Row], profiles: Mapping[str, Row], transfers: Ro
             "",
             *limits(profiles),
         ]
+    if started:
+        lines += ["", "## What a start spends", "", *starts(started)]
     if transfers:
         lines += ["", "## Inputs and outputs: [copied, in place, on the device](tensors.md)", "", *moved(transfers)]
     if remarks := notes(networks):
@@ -283,6 +318,13 @@ def roofline(profiles: Mapping[str, Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def record(file: str) -> dict[str, Any] | None:
+    """A recorded result, or None where there is none yet."""
+    path = RESULTS / file
+    found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return found
+
+
 def main() -> None:
     def networks(file: str) -> dict[str, Any]:
         path = RESULTS / file
@@ -290,9 +332,8 @@ def main() -> None:
         return found
 
     rows, profiles = networks("peers.json"), networks("roofline.json")
-    transfers = RESULTS / "transfers.json"
-    moves = json.loads(transfers.read_text(encoding="utf-8")) if transfers.exists() else None
-    (DOCS / "performance.md").write_text(page(rows, profiles, moves), encoding="utf-8")
+    moves, started = record("transfers.json"), record("start.json")
+    (DOCS / "performance.md").write_text(page(rows, profiles, moves, started), encoding="utf-8")
     (DOCS / "performance.svg").write_text(chart(rows), encoding="utf-8")
     if profiles:
         (DOCS / "roofline.md").write_text(roofline(profiles), encoding="utf-8")

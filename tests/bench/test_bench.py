@@ -115,6 +115,20 @@ def test_page_where_runtimes_are_missing(scripts: dict[str, ModuleType]) -> None
     assert "| b | 2.00 | – | – | **–** | – |" in text
 
 
+def test_starts_on_the_page(scripts: dict[str, ModuleType]) -> None:
+    """Whole processes with mace's share of ONNX Runtime's, and the engine's part warm and cold; what is missing is a dash."""
+    walls = {"numpy": 100.0, "device": 150.0, "onnxruntime": 200.0, "mace": 180.0, "cold": 3000.0}
+    row_of = {r: {"wall": w, "engine": w - 100, "cpu": 0.0, "memory": 0.0} for r, w in walls.items()}
+    record = {"date": "2026-01-02", "machine": "a machine", "rounds": 9, "networks": {"net": row_of}}
+    assert "| net | 100 | 150 | 200 | 180 | **0.90** | 80 | 2900 |" in scripts["page"].page(
+        {"n": row(mace=1.0)}, {}, None, record
+    )
+    del row_of["onnxruntime"], row_of["cold"]
+    assert "| net | 100 | 150 | – | 180 | **–** | 80 | – |" in scripts["page"].page(
+        {"n": row(mace=1.0)}, {}, None, record
+    )
+
+
 def test_limits_on_the_page(scripts: dict[str, ModuleType]) -> None:
     """The roofline's sums, and each launch with its rates."""
     launch = {"node": "n", "op": "Conv", "kernel": "k", "template": "conv", "seconds": 2e-3, "flops": 4_000_000}
@@ -131,7 +145,6 @@ def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
     page = scripts["page"]
     read = {f: page.RESULTS / f"{f}.json" for f in ("peers", "roofline")}
     rows, profiles = ({} if not p.exists() else json.loads(p.read_text())["networks"] for p in read.values())
-    transfers = page.RESULTS / "transfers.json"
-    moves = json.loads(transfers.read_text()) if transfers.exists() else None
-    assert (page.DOCS / "performance.md").read_text() == page.page(rows, profiles, moves)
+    more = [page.record(f"{name}.json") for name in ("transfers", "start")]
+    assert (page.DOCS / "performance.md").read_text() == page.page(rows, profiles, *more)
     assert (page.DOCS / "performance.svg").read_text() == page.chart(rows)
