@@ -244,15 +244,28 @@ class MaceEngine:
         return self._library.to_bytes()
 
     def save_optimized_model(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model (portable) to ``path`` and its compiled program beside it, as ``<stem>.bin``; returns the latter."""
+        """Write the model as the optimising passes left it; returns ``path``.
+
+        ``model.mace`` is portable, and gets its compiled program beside it, as ``model.bin``: ``MaceRuntime`` finds both by
+        the name. ``model.onnx`` is for other runtimes: fused nodes are written as the ONNX operators they stand for.
+        Raises ``InputError`` for another ending, ``StorageError`` when a file cannot be written.
+        """
         from pathlib import Path
 
-        from mace.model_file import save_model
+        target = Path(path)
+        if target.suffix == ".onnx":
+            from mace.files.atomic import atomic_write
+            from mace.reference.to_onnx import model_to_proto
 
-        save_model(path, self._graph())
-        program = Path(path).with_suffix(".bin")
-        self.save_compiled_program(program)
-        return program
+            atomic_write(target, [model_to_proto(self._graph(), all_types=True).SerializeToString()])
+        elif target.suffix == ".mace":
+            from mace.model_file import save_model
+
+            save_model(target, self._graph())
+            self.save_compiled_program(target.with_suffix(".bin"))
+        else:
+            raise InputError(f"'{target}' must end in .mace or .onnx")
+        return target
 
     def executors(self) -> list[Executor]:
         """The plans prepared so far, ready to run: for profiling, tuning and inspection."""
