@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,24 @@ def x() -> np.ndarray:  # type: ignore[type-arg]
     return np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def compiled() -> dict[str, Path]:
+    """Device digest → folder with ``small.mace`` and its program file, filled as it is asked for: compilation is slow."""
+    return {}
+
+
 @pytest.fixture
-def models(model_path: Path, device: Device, tmp_path: Path) -> Path:
+def models(compiled: dict[str, Path], model_path: Path, device: Device, tmp_path: Path) -> Path:
     """A models folder with ``small.mace`` and its program file under the model's name."""
-    with mace.load(model_path, device, storage=tmp_path / "st") as engine:
-        engine.save_optimized_model(tmp_path / "small.mace")
-    return tmp_path
+    digest = device.identity.digest
+    if digest not in compiled:
+        folder = model_path.parent / f"models-{digest[:12]}"
+        folder.mkdir()
+        with mace.load(model_path, device, storage=False) as engine:
+            assert engine.save_optimized_model(folder / "small.mace") == folder / "small.mace"
+        compiled[digest] = folder
+    shutil.copytree(compiled[digest], tmp_path / "models")
+    return tmp_path / "models"
 
 
 def test_a_runtime_by_name(models: Path, device: Device, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[type-arg]

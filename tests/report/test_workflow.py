@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import mace
+from mace.program.files import read_program
 from mace.report.workflow import deployment, workflow
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -46,27 +46,16 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_commands_put_a_model_on_a_device(tool: str, tools: Path, tmp_path: Path) -> None:
     """Run as they stand, in a shell, they leave a folder whose model starts from its own program file; names may be odd."""
     name = "dig its' $HOME.mace"
-    source = mace.convert(DIGITS / "digits.onnx").graph
-    batch = source.with_(inputs={"image": mace.TensorType(mace.DType.FLOAT32, (1, 1, 8, 8))})
-    from mace.model_file import save_model
-
-    save_model(name, batch)
+    mace.convert(DIGITS / "digits.onnx", name)
     place = tmp_path / "device"
-    lines = deployment(name, tool, str(place))  # type: ignore[arg-type]
-    with np.load(DIGITS / "digits-test.npz") as data:
-        place.mkdir()
-        np.save(place / "x.npy", data["images"][:1])
-    done = subprocess.run(
-        ["sh", "-ec", "\n".join([*lines[:-1], f"{lines[-1]} --input {place}/x.npy"])],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    lines = deployment(name, tool, ("--shape", "image=2x1x8x8"), str(place))  # type: ignore[arg-type]
+    done = subprocess.run(["sh", "-ec", "\n".join(lines)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (place / name).exists()
-    assert (place / "mace_cl_compiled_program.bin").exists()
+    (plan,) = [e for e in read_program(place / "mace_cl_compiled_program.bin").content.entries if e.kind == "plan"]
+    assert plan.meta["inputs"] == {"image": "float32[2x1x8x8]"}
     assert "nothing is wrong" in done.stdout
-    assert "no program compiled from source" in done.stdout.splitlines()[-1]
+    assert "no programs compiled from source" in done.stdout.splitlines()[-1]
 
 
 def test_a_journal_wins_over_a_guess() -> None:
@@ -79,9 +68,11 @@ def test_a_journal_wins_over_a_guess() -> None:
         },
         {"command": ["mace", "compile", "m.mace", "-o", "wrong.bin"], "exit_code": 7},
     ]
-    steps = {s["name"]: s for s in workflow("m.mace", "a b.onnx", "m.bin", None, None, journal, None)}
+    steps = {
+        s["name"]: s for s in workflow("m.mace", "a b.onnx", "m.bin", None, None, journal, None, ("--shape", "x=1"))
+    }
     assert steps["conversion"]["command"] == "mace convert 'a b.onnx' -o m.mace"
     assert steps["conversion"]["when"]
-    assert steps["compilation"]["command"] == "mace compile m.mace -o m.bin"
+    assert steps["compilation"]["command"] == "mace compile m.mace -o m.bin --shape x=1"
     assert not steps["compilation"]["recorded"]
     assert {"deployment over ssh", "deployment over adb", "tuning", "environment"} <= set(steps)

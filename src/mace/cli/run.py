@@ -11,7 +11,7 @@ import typer
 
 from mace.cli import output
 from mace.cli.arrays import read_inputs, write_outputs
-from mace.cli.options import DeviceOption, JsonOption, StorageOption
+from mace.cli.options import DeviceOption, JsonOption, ShapeOption, StorageOption
 from mace.cli.progress import progress_bar
 from mace.cli.target import ConfigOption, ModelNameOption, OptionalModelArgument, Target, read_target
 from mace.errors import InputError
@@ -33,6 +33,7 @@ def run(
     program: Annotated[
         Path | None, typer.Option("--program", "-p", help="The file of compiled programs made by `mace compile`.")
     ] = None,
+    shapes: ShapeOption = None,
     config: ConfigOption = None,
     name: ModelNameOption = None,
     device: DeviceOption = "auto",
@@ -50,16 +51,16 @@ def run(
         mace.load(target.model, device=device, progress=progress, **arguments) as engine,
     ):
         loaded = time.perf_counter()
-        outputs = engine.run(_feeds(inputs, target, engine.inputs))
+        outputs = engine.run(_feeds(inputs, shapes, target, engine.inputs))
         finished = time.perf_counter()
         stats = engine.stats.to_json()
     if destination is None and target.run_config is not None:
         destination = target.run_config.file("output")
     if destination is not None:
         write_outputs(destination, outputs)
-    shapes = {name: f"{value.dtype}{list(value.shape)}" for name, value in outputs.items()}
+    kinds = {name: f"{value.dtype}{list(value.shape)}" for name, value in outputs.items()}
     record = {
-        "outputs": shapes,
+        "outputs": kinds,
         "written": destination,
         "load_seconds": loaded - start,
         "run_seconds": finished - loaded,
@@ -68,7 +69,7 @@ def run(
     if as_json:
         output.emit_json(record)
         return
-    output.table(("output", "type"), shapes.items())
+    output.table(("output", "type"), kinds.items())
     output.line(
         "{} on {}; {} compiled from source",
         f"loaded in {(loaded - start) * 1e3:.0f} ms, ran in {(finished - loaded) * 1e3:.1f} ms",
@@ -79,14 +80,16 @@ def run(
         output.line("wrote {}", destination)
 
 
-def _feeds(texts: list[str] | None, target: Target, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
-    """What ``--input`` gives, or else the first sample that the deployment file declares or lets be made up."""
+def _feeds(
+    texts: list[str] | None, shapes: list[str] | None, target: Target, inputs: Mapping[str, TensorType]
+) -> dict[str, Array]:
+    """What ``--input`` gives, or else the first sample that the file of ``--config`` declares or lets be made up."""
     if not texts and target.run_config is not None and (named := target.run_config.file("input")):
         texts = [str(named)]
     if texts or not inputs:
         return read_inputs(texts or [], list(inputs))
-    if target.spec is None:
+    if target.spec is None and target.run_config is None:
         raise InputError(f"--input is missing; the model's inputs are {', '.join(inputs)}")
     from mace.cli.data_options import read_data
 
-    return next(iter(read_data(target, None, None, None, 1, 0).samples(inputs)))
+    return next(iter(read_data(target, None, None, shapes, 1, 0).samples(inputs)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mace.device import DeviceIdentity
@@ -16,6 +16,7 @@ from mace.program.checking import Fitness, check_program
 from mace.program.content import EntryKind, ProgramContent
 from mace.program.files import read_program
 from mace.program.reasons import Reason
+from mace.tensor import TensorType
 
 _CODES = {
     Reason.UNREADABLE: Code.PROGRAM_UNREADABLE,
@@ -93,9 +94,12 @@ def mending(path: Path, content: ProgramContent, around: Surroundings, device: D
     words = ["mace", "compile", str(model), "--output", str(path)]
     if device is not None:
         words += ["--device", str(device.number)]
-    for name, shape in _shapes(content, around.models[model].inputs):
-        words += ["--shape", f"{name}={shape}"]
-    return tuple(words)
+    return (*words, *_shape_options(content, around.models[model].inputs))
+
+
+def shape_options(program: Path, inputs: Mapping[str, TensorType]) -> tuple[str, ...]:
+    """``--shape`` options that make a command prepare a model for the sizes that a program file was made for."""
+    return _shape_options(_content(program), inputs)
 
 
 def _content(path: Path) -> ProgramContent:
@@ -115,14 +119,13 @@ def _model_digests(content: ProgramContent) -> set[str]:
     return {d for e in content.entries if (d := _model_of(dict(e.meta)).get("sha256", ""))}
 
 
-def _shapes(content: ProgramContent, inputs: object) -> Iterator[tuple[str, str]]:
+def _shape_options(content: ProgramContent, inputs: Mapping[str, TensorType]) -> tuple[str, ...]:
     """Shapes of a plan in the file, for the inputs that the model leaves open."""
-    known = inputs if isinstance(inputs, dict) else dict(inputs)  # type: ignore[call-overload]
-    for entry in content.entries:
-        given = entry.meta.get("inputs")
-        if entry.kind is EntryKind.PLAN and isinstance(given, dict) and set(given) == set(known):
-            for name, text in given.items():
-                fits = _SHAPE.search(str(text))
-                if fits and fits[1] and not known[name].is_static:
-                    yield name, fits[1]
-            return
+    plans = [e.meta.get("inputs") for e in content.entries if e.kind is EntryKind.PLAN]
+    given = next((p for p in plans if isinstance(p, dict) and set(p) == set(inputs)), {})
+    words: list[str] = []
+    for name, text in given.items():
+        fits = _SHAPE.search(str(text))
+        if fits and fits[1] and not inputs[name].is_static:
+            words += ["--shape", f"{name}={fits[1]}"]
+    return tuple(words)

@@ -44,7 +44,9 @@ def collect(
             "device": _device(device, bench, validation),
         },
         "program": _program(program),
-        "workflow": workflow(about["path"], source, program, bench, validation, journal, command),
+        "workflow": workflow(
+            about["path"], source, program, bench, validation, journal, command, _shapes(model, program)
+        ),
         "results": {"bench": dict(bench) if bench else None, "validation": dict(validation) if validation else None},
         "troubleshooting": diagnosis.to_json(),
     }
@@ -78,6 +80,14 @@ def _device(spec: str, bench: Mapping[str, Any] | None, validation: Mapping[str,
         return device_summary(select_device(spec))
     except MaceError:
         return None
+
+
+def _shapes(model: str | os.PathLike[str], program: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """The ``--shape`` options that the program file was made with."""
+    from mace.doctor.files import shape_options
+    from mace.model_file import read_header
+
+    return shape_options(Path(program), read_header(model).inputs) if program is not None else ()
 
 
 def _program(path: str | os.PathLike[str] | None) -> dict[str, Any] | None:

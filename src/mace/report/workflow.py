@@ -24,10 +24,12 @@ def workflow(
     validation: Mapping[str, Any] | None,
     journal: Sequence[Mapping[str, Any]],
     command: list[str] | None,
+    shapes: Sequence[str] = (),
 ) -> list[Step]:
     """Environment, conversion, tuning, compilation, validation, measurement, this report, and the way onto a device.
 
-    ``journal`` holds the commands that were run, ``bench`` and ``validation`` the records that know their own.
+    ``journal`` holds the commands that were run, ``bench`` and ``validation`` the records that know their own; ``shapes``
+    are the ``--shape`` options that the program file was made with.
     """
     steps = [
         _step("environment", "pip install 'mace-cl[cpu,report,validate]'", "mace, and on x86-64 an OpenCL device", [])
@@ -35,10 +37,10 @@ def workflow(
     if source is not None:
         words = ["mace", "convert", os.fspath(source), "-o", model]
         steps.append(_step("conversion", shlex.join(words), "ONNX to the portable model file", journal))
-    words = ["mace", "tune", model]
+    words = ["mace", "tune", model, *shapes]
     steps.append(_step("tuning", shlex.join(words), "kernels fitted to the device; may be left out", journal))
     if program is not None:
-        words = ["mace", "compile", model, "-o", os.fspath(program)]
+        words = ["mace", "compile", model, "-o", os.fspath(program), *shapes]
         steps.append(_step("compilation", shlex.join(words), "every kernel compiled for the device", journal))
     for name, record, purpose in (
         ("validation", validation, "the model's answers beside its source's"),
@@ -48,18 +50,20 @@ def workflow(
             steps.append(_made(name, record["command"], purpose, record["created"]))
     steps.append(_made("report", shlex.join(command) if command else "", "this page", ""))
     for tool in ("ssh", "adb"):
-        lines = "\n".join(deployment(model, tool))
+        lines = "\n".join(deployment(model, tool, shapes))
         steps.append(_step(f"deployment over {tool}", lines, _DEPLOYED[tool], []))
     return steps
 
 
 _DEPLOYED = {
-    "ssh": "the model put on a device that has Python and mace, compiled there once, checked, and run",
+    "ssh": "the model put on a device that has Python and mace, compiled there once, checked, and run on made-up numbers",
     "adb": "the same for Android, where mace runs in a Python of the device's shell",
 }
 
 
-def deployment(model: str | os.PathLike[str], tool: Literal["ssh", "adb"], folder: str = FOLDER) -> list[str]:
+def deployment(
+    model: str | os.PathLike[str], tool: Literal["ssh", "adb"], shapes: Sequence[str] = (), folder: str = FOLDER
+) -> list[str]:
     """Shell commands that put a model on a device and start it there from a program file of its own.
 
     The program file is made on the device: it belongs to that device and driver, and mace trusts what it wrote itself.
@@ -71,15 +75,22 @@ def deployment(model: str | os.PathLike[str], tool: Literal["ssh", "adb"], folde
         "ssh": ('ssh "$HOST"', "scp {} " + f'"$HOST:{folder}/"', ["HOST=user@device"]),
         "adb": ("adb shell", "adb push {} " + f"{folder}/", []),
     }[tool]
+    sizes = "".join(f" {_remote(word)}" for word in shapes)
     return [
         *first,
         f"printf '%s\\n' {shlex.join(settings)} > {CONFIG}",
         f"{on} mkdir -p {folder}",
         copy.format(shlex.join([local, CONFIG])),
-        f"{on} mace compile --config {folder}/{CONFIG}",
+        f"{on} mace compile --config {folder}/{CONFIG}{sizes}",
         f"{on} mace doctor {folder}",
-        f"{on} mace run --config {folder}/{CONFIG}",
+        f"{on} mace run --config {folder}/{CONFIG}{sizes}",
     ]
+
+
+def _remote(word: str) -> str:
+    """A word quoted for this shell and for the one on the device, which reads it again."""
+    quoted = shlex.quote(word)
+    return quoted if quoted == word else shlex.quote(quoted)
 
 
 def _words(entry: Mapping[str, Any]) -> list[str]:
