@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,18 +38,18 @@ def progress_bar(what: str) -> Iterator[Report]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console(stderr=True), transient=True)
     task = bar.add_task(what, total=None)
-    start, shown = time.monotonic(), False
+    soon = threading.Timer(PATIENCE, bar.start)  # also where the first step takes long by itself
+    soon.daemon = True
+    soon.start()
 
     def report(step: str, share: float | None = None, /) -> None:
-        nonlocal shown
-        if not shown and time.monotonic() - start > PATIENCE:
-            bar.start()
-            shown = True
         bar.update(task, description=f"{what}: {plain(step)}", completed=share, total=None if share is None else 1.0)
 
     try:
         yield report
     finally:
+        soon.cancel()
+        soon.join()
         bar.stop()
 
 

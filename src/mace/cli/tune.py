@@ -53,9 +53,13 @@ def tune(
     if as_json:
         output.emit_json({**asdict(report), "tunings": kept})
         return
-    output.line("{} of {} problems tuned ({} already were), {} candidates tried in {:.0f} s", report.done,
-                report.problems, report.already, report.tried, report.seconds)  # fmt: skip
-    output.line("the tuned launches take {:.2f} times less time than untuned", report.gain)
+    already = f", {report.already} were before" if report.already else ""
+    output.line("{} of {} tuned{}, {} tried in {:.0f} s", report.done, output.counted(report.problems, "problem"), already,
+                output.counted(report.tried, "candidate"), report.seconds)  # fmt: skip
+    if report.gain > 1.0:
+        output.line("the tuned launches run {:.2f} times as fast as untuned", report.gain)
+    elif report.tried:
+        output.line("nothing was found that is faster than the usual parameters")
     if not report.complete:
         output.line("the budget was spent first; run it again to go on")
 
