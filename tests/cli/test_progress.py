@@ -19,9 +19,8 @@ class Screen(io.StringIO):
         return True
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
-    """A terminal as standard error, and little patience."""
+def watched(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """A terminal as standard error, and little patience. (As a fixture it would be undone before the test is called.)"""
     seen = Screen()
     monkeypatch.setattr(sys, "stderr", seen)
     monkeypatch.setattr(progress, "PATIENCE", 0.1)
@@ -29,8 +28,9 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     return seen
 
 
-def test_a_bar_appears_while_the_first_step_lasts(screen: Screen) -> None:
+def test_a_bar_appears_while_the_first_step_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person who waits sees what is being done, the time, and what is left of it, before a second step is told."""
+    screen = watched(monkeypatch)
     with progress.progress_bar("working") as say:
         say("a long step", 0.25)
         time.sleep(0.6)
@@ -38,8 +38,9 @@ def test_a_bar_appears_while_the_first_step_lasts(screen: Screen) -> None:
     assert "0:00:0" in screen.getvalue()
 
 
-def test_short_work_shows_nothing(screen: Screen) -> None:
+def test_short_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done before anybody grows impatient leaves no trace."""
+    screen = watched(monkeypatch)
     with progress.progress_bar("working") as say:
         say("a step", 0.5)
     assert "working" not in screen.getvalue()
