@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from mace.cli import output
-from mace.errors import InputError
+from mace.errors import InputError, MaceWarning
 
 HOSTILE = "\x1b[31mred\x07 \u202eright-to-left [bold]markup[/bold] <b>html</b> 'quotes\" 🙂"
 
@@ -115,7 +115,11 @@ def test_a_value_cannot_begin_a_line(capsys: pytest.CaptureFixture[str]) -> None
     output.line("wrote {}", "x\nerror: forged")
     output.pairs({"name": "x\nerror: forged"})
     output.table(("name",), [("x\nerror: forged",)])
-    assert not [text for text in capsys.readouterr().out.splitlines() if text.startswith("error")]
+    output.error(InputError("no file 'x\nerror: forged'"))
+    output.warning(MaceWarning("x\nerror: forged"))
+    printed = capsys.readouterr()
+    assert not [text for text in printed.out.splitlines() if text.startswith("error")]
+    assert [text[:9] for text in printed.err.splitlines()] == ["error: no", "  error: ", "warning: ", "  error: "]
 
 
 def test_words_for_people() -> None:

@@ -106,6 +106,11 @@ def _one_line(value: object) -> str:
     return plain(value).replace("\n", "\\n")
 
 
+def _indented(message: object) -> str:
+    """A message made safe; its further lines are indented, so that none passes for a message of its own."""
+    return re.sub(r"\n(?! )", "\n  ", plain(message))
+
+
 def error(problem: BaseException, *, as_json: bool = False) -> None:
     """Print an error as one message: on standard error, and as the JSON document where one was asked for.
 
@@ -120,7 +125,7 @@ def error(problem: BaseException, *, as_json: bool = False) -> None:
     if logs.structured():
         logs.emit("error", "error", type=kind, message=message)
         return
-    console(stderr=True).print(Text("error: ", style="bold red") + Text(plain(message)))
+    console(stderr=True).print(Text("error: ", style="bold red") + Text(_indented(message)))
 
 
 def warning(problem: Warning) -> None:
@@ -128,4 +133,4 @@ def warning(problem: Warning) -> None:
     if logs.structured():
         logs.emit("warning", "warning", type=type(problem).__name__, message=str(problem))
         return
-    console(stderr=True).print(Text("warning: ", style="yellow") + Text(plain(problem)))
+    console(stderr=True).print(Text("warning: ", style="yellow") + Text(_indented(problem)))
