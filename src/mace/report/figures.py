@@ -169,11 +169,11 @@ def _launches(profile: Mapping[str, Any]) -> Figure:
     )
     bars = [charts.Bar(f"{r['node']} ({r['template']})", (r["seconds"],), duration(r["seconds"])) for r in top]
     rows = tuple(
-        (str(r["index"]), r["node"], r["op"], r["template"], duration(r["seconds"]), f"{r['gflops']:.1f}", f"{r['gbs']:.1f}",
+        (str(r["index"]), r["node"], r["template"], duration(r["seconds"]), f"{r['gflops']:.1f}", f"{r['gbs']:.1f}",
          f"{r['of_limit']:.0%}")
         for r in top
     )  # fmt: skip
-    columns = ("#no.", "Node", "Operator", "Kernel", "#time", "#GFLOP/s", "#GB/s", "#of the limit")
+    columns = ("#no.", "Node", "Kernel", "#time", "#GFLOP/s", "#GB/s", "#of the limit")
     chart = charts.bars("The costliest launches", words, bars)
     return Figure("launches", "The costliest launches", words, chart, Table(columns, rows))
 
