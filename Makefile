@@ -45,13 +45,13 @@ test-slow: $(VENV)/.dev ## The long tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
 
 stress: $(VENV)/.dev ## Kill saves and start processes at once, long: ROUNDS=50
-	MACE_STRESS_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest -m slow tests/program/test_faults.py \
+	MACE_STRESS_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest -m slow --timeout=0 tests/program/test_faults.py \
 		tests/program/test_damage.py tests/engine/test_stress.py tests/engine/test_program_files.py
 
-fuzz: $(VENV)/.dev ## Fuzz every reader of program files for SECONDS=600
-	$(BIN)/python tests/fuzz/fuzz_program.py $(or $(SECONDS),600)
+fuzz: $(VENV)/.dev ## Fuzz every reader of files for SECONDS=600 each, or READERS="table plan"
+	$(BIN)/python tests/fuzz/fuzz_program.py $(or $(SECONDS),600) $(READERS)
 
-matrix: $(VENV)/.dev ## Offer damaged and foreign programs to every OpenCL implementation, and write docs/backends.md (long)
+matrix: $(VENV)/.dev ## Offer damaged and foreign programs to every OpenCL implementation, and write docs/backends.md (an hour)
 	$(BIN)/python -m tests.matrix $(MATRIX_ARGS)
 
 onnx-suite: $(VENV)/.dev ## Run onnx's own test cases and write their verdicts and the table in the docs (long)

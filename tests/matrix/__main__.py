@@ -1,6 +1,7 @@
 """``python -m tests.matrix [--flips N] [--aimed N] [NAME …]``: run the matrix and write its data and its page.
 
-``python -m tests.matrix page`` writes the page alone, from the data.
+Results are recorded one by one, and a run goes on behind those that there are. ``python -m tests.matrix page`` writes
+the page alone, from the data.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 
 from mace.version import __version__
 from tests.matrix.implementations import implementations, installed
+from tests.matrix.process import ROOT
 from tests.matrix.report import page
-from tests.matrix.run import ROOT, run
+from tests.matrix.run import Result, run
 
-DATA = Path(__file__).with_name("results.json")
+DATA = Path(__file__).with_name("results.jsonl")
 PAGE = ROOT / "docs" / "backends.md"
 
 
@@ -43,10 +45,17 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {cpu_summary()}"
 
 
-def as_text(data: dict[str, Any]) -> str:
-    """The data as JSON with one result per line."""
-    lines = ",\n".join(json.dumps(result) for result in data["results"])
-    return json.dumps({**data, "results": []}, indent=1).replace('"results": []', f'"results": [\n{lines}\n]') + "\n"
+def header(names: list[str]) -> dict[str, Any]:
+    """When, where and on what."""
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return {"date": date, "machine": machine(), "mace": __version__, "devices": devices(names)}
+
+
+def recorded(path: Path) -> tuple[dict[str, Any], list[Result]]:
+    """The header and the results of a run that ended or was interrupted; a last line that is no whole one is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    whole = [json.loads(line) for line in lines if line.endswith("\n")]
+    return (whole[0], [Result(**r) for r in whole[1:]]) if whole else ({}, [])
 
 
 def main() -> int:
@@ -54,33 +63,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("--flips", type=int, default=200, help="random flips per implementation")
     parser.add_argument("--aimed", type=int, default=20, help="additions made multiplications per implementation")
-    parser.add_argument("--data", type=Path, default=DATA, help="where the results go")
+    parser.add_argument("--data", type=Path, default=DATA, help="where the results go, and where a run goes on")
+    parser.add_argument("--anew", action="store_true", help="forget the results that there are")
     parser.add_argument("names", nargs="*", help="implementations, or 'page'")
     words = parser.parse_args()
-    if words.names == ["page"]:
-        PAGE.write_text(page(json.loads(DATA.read_text())), encoding="utf-8")
-        return 0
-    names = words.names or installed()
-    for name in names:
-        os.environ.update(implementations()[name].environment)
-    data: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": machine(),
-        "mace": __version__,
-        "devices": devices(names),
-        "results": [],
-    }
-    with tempfile.TemporaryDirectory(prefix="mace-matrix-") as folder:
-        for result in run(names, Path(folder), words.flips, words.aimed):
-            data["results"].append(asdict(result))
+    if words.names != ["page"]:
+        names = words.names or installed()
+        for name in names:
+            os.environ.update(implementations()[name].environment)
+        if words.anew or not words.data.exists():
+            words.data.write_text(json.dumps(header(names)) + "\n", encoding="utf-8")
+        go_on(words.data, names, words.flips, words.aimed)
+    about, results = recorded(words.data)
+    if words.data == DATA:
+        PAGE.write_text(page(about, results), encoding="utf-8")
+    bad = [r for r in results if not r.good]
+    print(f"{len(results)} cases, {len(bad)} bad")
+    return 1 if bad else 0
+
+
+def go_on(data: Path, names: list[str], flips: int, aimed: int) -> None:
+    """Run what is not recorded yet, and record each result as it comes."""
+    about, results = recorded(data)
+    done = {r.name for r in results}
+    lines = [json.dumps(about), *(json.dumps(asdict(r)) for r in results)]
+    data.write_text("".join(line + "\n" for line in lines), encoding="utf-8")  # without a last line that was cut off
+    with tempfile.TemporaryDirectory(prefix="mace-matrix-") as folder, data.open("a", encoding="utf-8") as file:
+        for result in run(names, Path(folder), flips, aimed, done):
+            print(json.dumps(asdict(result)), file=file, flush=True)
             mark = "" if result.good else "   <-- BAD"
             print(f"{result.device:9} {result.kind:10} {result.what:16} {result.reason}{mark}", flush=True)
-    words.data.write_text(as_text(data), encoding="utf-8")
-    if words.data == DATA:
-        PAGE.write_text(page(data), encoding="utf-8")
-    bad = [r for r in data["results"] if not (r["right"] and r["alive"])]
-    print(f"{len(data['results'])} cases, {len(bad)} bad")
-    return 1 if bad else 0
 
 
 if __name__ == "__main__":

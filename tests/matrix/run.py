@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
-
-import mace
 from tests.matrix import damage
-from tests.matrix.implementations import Implementation, implementations
+from tests.matrix.implementations import implementations
+from tests.matrix.model import prepare
+from tests.matrix.process import Host
 
-ROOT = Path(__file__).parents[2]
-DIGITS = ROOT / "examples" / "digits"
-IMAGES = 2
+TRIED = frozenset({"refused-by-driver", "crashed-the-driver", "wrong-results"})
+"""Codes of binaries that a worker process found out."""
+CaseName = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +28,8 @@ class Result:
     kind: str
     """One of ``report.KINDS``."""
     what: str
+    number: int
+    """Which one of those with the same kind and description."""
     reason: str
     right: bool
     alive: bool
@@ -39,93 +37,69 @@ class Result:
     seconds: float = 0.0
 
     @property
+    def name(self) -> CaseName:
+        return case_name(self.device, self.kind, self.what, self.number)
+
+    @property
     def good(self) -> bool:
-        return self.right and self.alive
+        """Whether the results were right, the process lived, and the code is one that fits."""
+        return self.right and self.alive and self.reason in fitting(self.kind, self.what)
 
 
-@dataclass
-class Host:
-    """The process under test, on one implementation; started again when it has died."""
+class Case(NamedTuple):
+    """A file to offer: with the good one behind it, unless ``alone``; then what it lacks is compiled."""
 
-    implementation: Implementation
-    folder: Path
-    _process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    device: str
+    kind: str
+    what: str
+    number: int
+    make: Callable[[], bytes]
+    alone: bool = False
 
-    def ask(self, **job: Any) -> dict[str, Any] | None:
-        """The answer to a job, or None when the process died of it."""
-        process = self._process = self._process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(job) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except OSError:
-            line = ""
-        if line:
-            found: dict[str, Any] = json.loads(line)
-            if self.implementation.one_load_each:
-                self.close()
-            return found
-        self.close()
-        return None
-
-    def _start(self) -> subprocess.Popen[str]:
-        home = self.folder / f"home-{self.implementation.name}"
-        home.mkdir(exist_ok=True)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("POCL", "XDG"))}
-        kept |= {"HOME": str(home), "MACE_STATE_DIR": str(home / "state"), "PYOPENCL_NO_CACHE": "1"}
-        path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
-        names = [str(self.folder / "digits.mace"), self.implementation.device, str(self.folder / "data.npz")]
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.matrix.host", *names],
-            env=kept | {"PYTHONPATH": path} | self.implementation.environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def close(self) -> None:
-        """End the process as it ends by itself, or else by force."""
-        if self._process is not None:
-            try:
-                self._process.communicate(timeout=10)
-            except (subprocess.TimeoutExpired, OSError):
-                self._process.kill()
-                self._process.communicate()
-            self._process = None
-
-    def driver_files(self) -> list[str]:
-        """What drivers have left on the disk in the home of this process, other than Mesa's cache of its own shaders."""
-        home = self.folder / f"home-{self.implementation.name}"
-        files = (str(p.relative_to(home)) for p in home.rglob("*") if p.is_file())
-        return [f for f in files if not f.startswith(("state", ".cache/mace", ".cache/mesa", ".local"))]
-
-    def __enter__(self) -> Host:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    @property
+    def name(self) -> CaseName:
+        return case_name(self.device, self.kind, self.what, self.number)
 
 
-def prepare(folder: Path) -> None:
-    """The model, images, and what onnx's reference evaluator makes of them."""
-    import onnx
-    from onnx.reference import ReferenceEvaluator
+def case_name(device: str, kind: str, what: str, number: int) -> CaseName:
+    """What a case is known by from run to run. Flips go by their numbers: where they hit changes with the binary."""
+    return device, kind, str(number) if kind in ("flip", "aimed") else what
 
-    mace.convert(DIGITS / "digits.onnx", folder / "digits.mace")
-    with np.load(DIGITS / "digits-test.npz") as data:
-        images = data["images"][:IMAGES]
-    evaluator = ReferenceEvaluator(onnx.load(DIGITS / "digits.onnx"))
-    reference = [np.asarray(evaluator.run(["scores"], {"image": images[i : i + 1]})[0]) for i in range(IMAGES)]
-    np.savez(folder / "data.npz", images=images, reference=np.stack(reference))
+
+def fitting(kind: str, what: str) -> frozenset[str]:
+    """The codes that a case may end with. A flip may hit what is never run, and some drivers pass over what follows."""
+    match kind:
+        case "foreign":
+            return frozenset({"other-device"})
+        case "damaged":
+            return frozenset({"damaged"})
+        case "afterwards":
+            return frozenset({"clean"})
+        case "cut" if what != "100 bytes more":
+            return TRIED
+    return TRIED | {"used"}
+
+
+def run(
+    names: list[str], folder: Path, flips: int, aimed: int, done: Container[CaseName] = frozenset()
+) -> Iterator[Result]:
+    """Every case on these implementations that is not done, result by result."""
+    prepare(folder)
+    every = implementations()
+    with ExitStack() as stack:
+        hosts = {name: stack.enter_context(Host(every[name], folder)) for name in names}
+        files = {name: compile_on(host) for name, host in hosts.items()}
+        for name, host in hosts.items():
+            others = {n: f for n, f in files.items() if n != name}
+            for case in cases(name, files[name], others, flips, aimed):
+                if case.name not in done:
+                    yield offer(host, case)
+            if case_name(name, "afterwards", "from source", 0) not in done:
+                yield afterwards(host)
 
 
 def compile_on(host: Host) -> bytes:
-    """The implementation's own program file. Raises ``RuntimeError`` when it does not compute the digits rightly."""
+    """The implementation's own program file. Raises ``RuntimeError`` when it does not compute the model rightly."""
     path = host.folder / f"{host.implementation.name}.bin"
     found = host.ask(files=[], compile=str(path))
     if found is None or not found["right"]:
@@ -133,54 +107,51 @@ def compile_on(host: Host) -> bytes:
     return path.read_bytes()
 
 
-def run(names: list[str], folder: Path, flips: int, aimed: int) -> Iterator[Result]:
-    """Every case on these implementations, result by result."""
-    prepare(folder)
-    every = implementations()
-    hosts = {name: Host(every[name], folder) for name in names}
-    try:
-        files = {name: compile_on(host) for name, host in hosts.items()}
-        for name, host in hosts.items():
-            yield from _cases(host, files[name], {n: f for n, f in files.items() if n != name}, flips, aimed)
-    finally:
-        for host in hosts.values():
-            host.close()
-
-
-def _cases(host: Host, good: bytes, others: dict[str, bytes], flips: int, aimed: int) -> Iterator[Result]:
+def cases(name: str, good: bytes, others: dict[str, bytes], flips: int, aimed: int) -> Iterator[Case]:
+    """What one implementation is offered."""
     for other, data in others.items():
-        yield _offer(host, "foreign", other, data, alone=True)
-        binaries = [bytes(e.payload) for e in damage.programs_of(data)]
-        forged = damage.with_binaries(good, lambda n, _, b=binaries: b[n % len(b)])  # type: ignore[misc]
-        yield _offer(host, "disguised", other, forged, alone=True)
-    yield _offer(host, "damaged", "cut in half", good[: len(good) // 2], alone=True)
-    yield _offer(host, "damaged", "one bit flipped", damage.plain_flip(good), alone=True)
+        yield Case(name, "foreign", other, 0, partial(bytes, data), alone=True)
+        yield Case(name, "disguised", other, 0, partial(_disguised, good, data), alone=True)
+    yield Case(name, "damaged", "cut in half", 0, lambda: good[: len(good) // 2], alone=True)
+    yield Case(name, "damaged", "one bit flipped", 0, partial(damage.plain_flip, good), alone=True)
     for what in damage.cuts(b""):
-        cut = damage.with_binaries(good, lambda _, binary, w=what: damage.cuts(binary)[w])  # type: ignore[misc]
-        yield _offer(host, "cut", what, cut, alone=True)
-    for what, number, bit in damage.aimed_flips(good, aimed, seed=1):
-        yield _offer(host, "aimed", what, damage.flip(good, number, bit))
-    for what, number, bit in damage.random_flips(good, flips, seed=2):
-        yield _offer(host, "flip", what, damage.flip(good, number, bit))
-    found = host.ask(files=[])
-    right = found is not None and found["right"]
-    left = host.driver_files()
-    reason = "clean" if not left else "driver-cache"
-    yield Result(host.implementation.name, "afterwards", "from source", reason, right, found is not None, str(left[:3]))
+        yield Case(name, "cut", what, 0, partial(_cut, good, what), alone=True)
+    for number, (what, which, bit) in enumerate(damage.aimed_flips(good, aimed, seed=1)):
+        yield Case(name, "aimed", what, number, partial(damage.flip, good, which, bit))
+    for number, (what, which, bit) in enumerate(damage.random_flips(good, flips, seed=2)):
+        yield Case(name, "flip", what, number, partial(damage.flip, good, which, bit))
 
 
-def _offer(host: Host, kind: str, what: str, data: bytes, *, alone: bool = False) -> Result:
-    """Offer a file, with the good one behind it unless ``alone``: then what it lacks is compiled."""
+def _disguised(good: bytes, other: bytes) -> bytes:
+    binaries = [bytes(e.payload) for e in damage.programs_of(other)]
+    return damage.with_binaries(good, lambda n, _: binaries[n % len(binaries)])
+
+
+def _cut(good: bytes, what: str) -> bytes:
+    return damage.with_binaries(good, lambda _, binary: damage.cuts(binary)[what])
+
+
+def offer(host: Host, case: Case) -> Result:
+    """Offer a file and see what becomes of it."""
     path = host.folder / "offered.bin"
-    path.write_bytes(data)
-    good = [] if alone else [str(host.folder / f"{host.implementation.name}.bin")]
+    path.write_bytes(case.make())
+    good = [] if case.alone else [str(host.folder / f"{case.device}.bin")]
     began = time.monotonic()
     found = host.ask(files=[str(path), *good])
     seconds = round(time.monotonic() - began, 2)
-    name = host.implementation.name
     if found is None:
-        return Result(name, kind, what, "died", False, False, seconds=seconds)
+        return Result(*case[:4], "died", False, False, seconds=seconds)
     turned_down = [r for r in found["reasons"] if r not in ("opened", "hit", "no-entry", "bad-binary")]
     reason = turned_down[0] if turned_down else "used"
     detail = found["details"][0][:200] if found["details"] else ""
-    return Result(name, kind, what, reason, found["right"], True, detail, seconds)
+    return Result(*case[:4], reason, found["right"], True, detail, seconds)
+
+
+def afterwards(host: Host) -> Result:
+    """Build from source in the home that all cases had, and look for what drivers have left there."""
+    found = host.ask(files=[])
+    right = found is not None and found["right"]
+    left = host.driver_files()
+    reason = "driver-cache" if left else "clean"
+    name = host.implementation.name
+    return Result(name, "afterwards", "from source", 0, reason, right, found is not None, str(left[:3]))

@@ -70,6 +70,21 @@ def crc(body: bytes) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
+def blob() -> bytes:
+    """The smallest Movidius blob there can be: an ELF-like header, twenty numbers, zeros."""
+    size = 416 + 64
+    facts = [9709, size, 6, 0, 1, 1, 3, 64, 64, 1, 4096, 8, 8, 1, 1, 0, 416, 416, 416, 416]
+    elf = b"\x7felf" + bytes(12) + struct.pack("<HHIIIIIHHHHHH", 1, 2, 2, 0, 0, 0, 0, 416, 0, 0, 0, 0, 0)
+    return (elf + struct.pack("<20I", *facts)).ljust(size, b"\0")
+
+
+def unfolds_to_more() -> bytes:
+    """A zstd frame that says it holds a mebibyte, and whose repeated blocks unfold to 256 MiB (RFC 8878, 3.1.1)."""
+    block = struct.pack("<I", 131072 << 3 | 1 << 1)[:3] + b"A"
+    last = struct.pack("<I", 131072 << 3 | 1 << 1 | 1)[:3] + b"A"
+    return bytes.fromhex("28b52ffd") + b"\xa0" + struct.pack("<I", 1 << 20) + block * 2047 + last
+
+
 def valid() -> dict[str, tuple[bytes, str]]:
     """Name → bytes and layout."""
     programs = ProgramContent(tuple(e for e in content().entries if e.device == INTEL))
@@ -92,6 +107,7 @@ def valid() -> dict[str, tuple[bytes, str]]:
         "upstream": (encode_as(programs, "upstream"), "upstream MACE, v1.1.1 and later"),
         "upstream-tuned": (crc(TUNED), "upstream MACE, v1.1.1 and later"),
         "upstream-old": (encode_as(programs, "upstream-old"), "upstream MACE, v0.6.1 to v1.0.4"),
+        "movidius": (blob(), "Movidius blob"),
     }
 
 
@@ -111,6 +127,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "envelope-in-envelope": (wrap(plain), "ProgramFormatError"),
         "envelope-no-table": (wrap(b"nothing"), "ProgramFormatError"),
         "zstd-bomb": (wrap(bytes.fromhex("28b52ffde0ffffffffffffff7f") + bytes(64)), "LimitError"),
+        "zstd-unfolds-to-more": (wrap(unfolds_to_more()), "ProgramFormatError"),
         "zstd-rubbish": (wrap(bytes.fromhex("28b52ffd") + bytes(40)), "ProgramFormatError"),
         "scrypt-bomb": (
             wrap(

@@ -61,5 +61,5 @@ def open_model(path: str | PathLike[str]) -> tuple[str, Prefix, bytes, bytes]:
 def _signature(raw: bytes, where: str) -> Signature:
     try:
         return Signature.from_bytes(raw)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise ModelFileError(f"malformed: {error}", path=where, offset=PREFIX_SIZE, field="signature") from error

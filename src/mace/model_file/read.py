@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import mmap
 from dataclasses import dataclass
 from os import PathLike
@@ -18,6 +19,11 @@ from mace.graph.serialise import array_from_json, node_from_json, type_from_json
 from mace.model_file.header import open_model
 from mace.model_file.layout import SMALL_ALIGNMENT, Prefix
 from mace.tensor import Array, DType, TensorType
+
+DIMS_MAX = 32
+"""Dimensions of one constant, at most (numpy before version 2 has no more)."""
+_MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What reading JSON of another shape than expected raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def load_model(path: str | PathLike[str], verify: bool = True) -> Model:
             opset=int(data["opset"]),
         )
         check_graph(graph)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+    except _MALFORMED as error:
         raise _broken(f"the graph is malformed: {error}", prefix, where) from error
     return Model(graph, prefix.digest.hex(), where)
 
@@ -101,11 +107,13 @@ def _constant(name: str, entry: Any, mapped: mmap.mmap, prefix: Prefix, where: s
         dtype, dims = DType(kind).numpy, tuple(shape)
         if not all(type(d) is int and d >= 0 for d in (*dims, offset, nbytes)):
             raise ValueError("a size is no whole number")
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if len(dims) > DIMS_MAX:
+            raise ValueError(f"{len(dims)} dimensions are over the limit of {DIMS_MAX}")
+        if math.prod(max(1, d) for d in dims) >> 48:  # numpy refuses such extents of an empty array too
+            raise ValueError(f"{dims} are over the limit of 2⁴⁸ elements")
+    except _MALFORMED as error:
         raise ModelFileError(f"malformed: {error}", path=where, offset=prefix.header_offset, field=field) from error
-    count = 1
-    for d in dims:
-        count *= d
+    count = math.prod(dims)
     start = prefix.weights_offset + offset
     past_end = nbytes > 0 and start + nbytes > prefix.file_size  # where an empty one lies does not matter
     if nbytes != count * dtype.itemsize or offset % SMALL_ALIGNMENT or past_end:

@@ -179,5 +179,5 @@ def plan_from_json(data: bytes | memoryview) -> Plan:
                 f"plan version {parsed.get('version') if isinstance(parsed, dict) else None!r}, expected {PLAN_VERSION}"
             )
         return _Reader(parsed).plan()
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise ProgramFormatError(f"the stored plan cannot be read: {error}", field="plan") from error

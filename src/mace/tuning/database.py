@@ -91,7 +91,7 @@ class TuningFile:
                 raise ValueError(f"format {data['format']!r}, expected {FORMAT}")
             entries = {str(k): _tuned(v) for k, v in data["entries"].items()}
             return cls(DeviceIdentity.from_json(data["device"]), str(data["family"]), entries)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             hint = "Tune again, or remove the file"
             raise ConfigError(f"no file of tuned parameters: {error}", path=path, hint=hint) from error
 
