@@ -11,6 +11,7 @@ from mace.engine.builds import Builder
 from mace.errors import ProgramFileError
 from mace.execution.executor import Executor
 from mace.files.mapping import read_ahead
+from mace.plan.recipe import recipe
 from mace.plan.serialise import plan_from_json, plan_to_json
 from mace.program.content import Entry, EntryKind
 from mace.records import replace as changed
@@ -79,7 +80,7 @@ class Preparation:
         Where the settings say so and something must be compiled, the executor is one of general kernels, and ``replace`` is
         later called, from another thread, with it and the one to be used from then on.
         """
-        plan_key = f"{key}-{self.settings.plan.digest()}"
+        plan_key = self._plan_key(key)
         stored = None if self._stale else self._stored(plan_key)
         if stored is not None and not stored.plan.rest:
             return self._executor(stored.plan, stored.programs, stored.constants), None
@@ -121,8 +122,12 @@ class Preparation:
 
     def look_ahead(self, key: str) -> None:
         """Find the stored plan for this key, so that it is there when it is asked for; needs no open device."""
-        plan_key = f"{key}-{self.settings.plan.digest()}"
+        plan_key = self._plan_key(key)
         self._ahead = plan_key, self._find(plan_key)
+
+    def _plan_key(self, key: str) -> str:
+        """What a plan is kept under: what it is for, under which settings, and the sources that make it."""
+        return f"{key}-{self.settings.plan.digest()}-{recipe()}"
 
     def _stored(self, plan_key: str) -> _Stored | None:
         """The plan under this key with everything it needs, or None when any of it is missing or refused."""
