@@ -10,11 +10,13 @@ import pytest
 
 from mace.cli import main
 from mace.device import DeviceIdentity
+from mace.errors import TrustError
 from mace.files.stamps import StampBook
 from mace.program.content import Entry, KernelRecord, ProgramContent
+from mace.program.encrypt import Secret
 from mace.program.files import write_program
 from mace.program.opening import open_trusted, save_own
-from mace.program.trust import Trust
+from mace.program.trust import Origin, Trust
 
 Printed = pytest.CaptureFixture[str]
 DEVICE = DeviceIdentity("P", "OpenCL 3.0", "Mali-G78", "OpenCL 3.0", "1", 1, "aarch64", "Linux", "1.0")
@@ -30,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = Entry.make("program", "aa" * 32, b"\x7fELF", device=DEVICE, kernels=kernels)
     save_own("own.bin", ProgramContent((program, Entry.make("plan", "p", b"{}", device=DEVICE))), Trust())
     write_program("foreign.bin", ProgramContent((program,)))
+    write_program("other.bin", ProgramContent((Entry.make("program", "cc" * 32, b"\x7fELF other", device=DEVICE),)))
     return tmp_path
 
 
@@ -71,10 +74,37 @@ def test_diff(folder: Path, capsys: Printed) -> None:
 
 
 def test_merge_needs_trust(folder: Path, capsys: Printed) -> None:
-    """A merged file is own, so what goes into it must be trusted or opted in."""
-    assert main(["merge", "own.bin", "foreign.bin", "-o", "both.bin"]) == 6
-    assert said(capsys, ["merge", "own.bin", "foreign.bin", "-o", "both.bin", "--trust", "any"])["entries"] == 2
-    assert open_trusted("both.bin", Trust("own", StampBook())).file.content.nbytes == 6
+    """What goes into a merged file must be trusted or opted in; it is own when all of it was, and not by an opt-in."""
+    assert main(["merge", "own.bin", "other.bin", "-o", "both.bin"]) == 6
+    assert said(capsys, ["merge", "own.bin", "other.bin", "-o", "both.bin", "--trust", "any"])["entries"] == 3
+    with pytest.raises(TrustError):
+        open_trusted("both.bin", Trust("own", StampBook()))
+    assert open_trusted("both.bin", Trust("any")).file.content.nbytes == 16
+    assert said(capsys, ["merge", "own.bin", "own.bin", "-o", "both.bin"])["own"] is True
+    assert open_trusted("both.bin", Trust("own", StampBook())).verdict.origin is Origin.OWN
+
+
+def test_what_is_made_of_an_own_file_is_own(folder: Path, capsys: Printed) -> None:
+    """Another layout or encryption does not make an own file foreign, and does not make a foreign one own."""
+    Path("key").write_text("00" * 32)
+    secret = Secret.file("key")
+    for words in (["--compress"], ["--encrypt-with", "key"], ["--to", "table"], ["--to", "upstream-old"]):
+        said(capsys, ["convert-program", "own.bin", "-o", "made.bin", *words])
+        assert open_trusted("made.bin", Trust("own", StampBook()), secret=secret).verdict.origin is Origin.OWN
+        said(capsys, ["convert-program", "other.bin", "-o", "made.bin", *words])
+        with pytest.raises(TrustError):
+            open_trusted("made.bin", Trust("own", StampBook()), secret=secret)
+
+
+def test_a_passphrase_to_encrypt_with(folder: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file encrypted with a passphrase is inspected and merged with it, and not with another."""
+    monkeypatch.setenv("MACE_PASSPHRASE", "one two three")
+    said(capsys, ["convert-program", "own.bin", "-o", "secret.bin", "--encrypt"])
+    assert said(capsys, ["inspect", "secret.bin", "--passphrase"])["entries"]
+    assert said(capsys, ["merge", "own.bin", "secret.bin", "-o", "both.bin", "--passphrase"])["entries"] == 2
+    monkeypatch.setenv("MACE_PASSPHRASE", "another")
+    assert main(["inspect", "secret.bin", "--passphrase"]) == 6
+    assert "the key is wrong" in capsys.readouterr().err
 
 
 def test_convert_and_extract(folder: Path, capsys: Printed) -> None:

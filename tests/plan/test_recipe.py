@@ -41,7 +41,13 @@ def test_every_maker_of_plans_is_in_it(package: Path) -> None:
     """A changed byte in a kernel template, the planner or an operator's lowering gives another digest, and back."""
     first = again()
     assert first == again() == digest_of(package)
-    for name in ("kernels/common.cl", "plan/planner.py", "ops/lowering.py", "ops/contract/__init__.py", "engine/binding.py"):
+    for name in (
+        "kernels/common.cl",
+        "plan/planner.py",
+        "ops/lowering.py",
+        "ops/contract/__init__.py",
+        "engine/binding.py",
+    ):
         before = (package / name).read_bytes()
         (package / name).write_bytes(before + b"\n")
         assert again() != first

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from mace.device import DeviceIdentity
 from mace.errors import StorageWarning
 from mace.files.atomic import TEMPORARY_SUFFIX
-from mace.program.content import Entry, ProgramContent
-from mace.program.files import DEFAULT_NAME
+from mace.program.content import Entry, ProgramContent, merge
+from mace.program.files import DEFAULT_NAME, write_program
+from mace.program.keys import generate_keys
+from mace.program.opening import open_trusted
 from mace.program.reasons import Look, Reason
+from mace.program.signatures import sign_file
 from mace.program.store import ProgramStore, within
 from mace.program.store_admin import clear, collect, stored_files
-from mace.program.trust import Trust
+from mace.program.trust import Origin, Trust, TrustPolicy
 
 
 def plan(key: str, size: int = 10) -> ProgramContent:
@@ -94,6 +98,41 @@ def test_damage_is_set_aside_and_the_rest_is_kept(tmp_path: Path, content: Progr
     assert sorted(e.key for e in loaded(store).entries) == sorted(["bb" * 32, "new", "plan-1"])
     aside = list(tmp_path.glob(f"{DEFAULT_NAME}.corrupt-*"))
     assert [p.read_bytes() for p in aside] == [bytes(data)]
+
+
+@pytest.mark.parametrize("policy", ["own", "signed", "any"])
+def test_an_opt_in_does_not_make_a_stored_file_own(
+    tmp_path: Path, content: ProgramContent, trust: Trust, policy: TrustPolicy
+) -> None:
+    """A file that somebody put into the store is not taken over at a save, whatever the call trusts; an own one is."""
+    foreign = ProgramContent((Entry.make("program", "ff" * 32, b"placed here"),))
+    store = ProgramStore(tmp_path / "store", trust=replace(trust, policy=policy))
+    store.folder.mkdir()
+    write_program(store.path, foreign)
+    assert store.save(content).reason is Reason.SAVED
+    assert open_trusted(store.path, trust).file.content == content
+    assert len(list(store.folder.glob("*.foreign-*"))) == 1
+    more = Entry.make("program", "ee" * 32, b"built here")
+    assert store.save(ProgramContent((more,))).reason is Reason.SAVED
+    assert open_trusted(store.path, trust).file.content == merge(content, ProgramContent((more,)))
+
+
+def test_a_signed_file_in_the_store_does_not_outlive_its_key(
+    tmp_path: Path, content: ProgramContent, trust: Trust
+) -> None:
+    """What only a signature made trusted is not taken over into an own file, from which no revocation could take it."""
+    pair = generate_keys(tmp_path / "key", passphrase=None, unprotected=True)
+    assert trust.store is not None
+    trust.store.trust(pair.public.read_bytes(), name="them")
+    store = ProgramStore(tmp_path / "store", trust=trust)
+    store.folder.mkdir()
+    write_program(store.path, ProgramContent((Entry.make("program", "ff" * 32, b"signed elsewhere"),)))
+    sign_file(store.path, pair.private, trust=trust)
+    loaded = store.load()
+    assert loaded is not None
+    assert loaded.verdict.origin is Origin.SIGNED
+    store.save(content)
+    assert open_trusted(store.path, trust).file.content == content
 
 
 def test_rubbish_is_set_aside(tmp_path: Path, trust: Trust) -> None:

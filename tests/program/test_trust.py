@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_another_user_s_stamps_and_files(tmp_path: Path, content: ProgramContent
     os.chown(trust.stamps.folder, 12345, 12345)
     with pytest.raises(TrustError):
         open_trusted(path, trust)
+
+
+def test_own_files_are_used_in_place(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
+    """Payloads of a file that only this user can change are views of its mapping, through a hard or a soft link too."""
+    path = save_own(tmp_path / "file", content, trust).path
+    (tmp_path / "hard").hardlink_to(path)
+    (tmp_path / "soft").symlink_to(path)
+    for name in ("file", "hard", "soft"):
+        for entry in open_trusted(tmp_path / name, trust).file.content.entries:
+            assert isinstance(memoryview(entry.payload).obj, mmap.mmap)
 
 
 def test_files_others_can_write_are_read_into_memory(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:

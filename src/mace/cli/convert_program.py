@@ -30,25 +30,29 @@ def convert_program(
     encrypt_with: Annotated[
         Path | None, typer.Option("--encrypt-with", help="Encrypt it with the key in this file (envelope only).")
     ] = None,
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Encrypt it with a passphrase (envelope only; $MACE_PASSPHRASE sets it).")
+    ] = False,
     key_file: KeyFileOption = None,
     passphrase: PassphraseOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    from mace.files.atomic import atomic_write
-    from mace.program.conversion import TargetLayout, encode_as
+    from mace.program.conversion import TargetLayout, convert_file
     from mace.program.files import read_program
+    from mace.program.trust import Trust
 
     targets: dict[str, TargetLayout] = {n: n for n in ("envelope", "table", "upstream", "upstream-old")}
     if layout not in targets:
         raise ConfigError(f"--to '{layout}' is none of {', '.join(targets)}")
     read = read_program(file, secret=read_secret(key_file, passphrase))
-    secret = read_secret(encrypt_with, passphrase=False)
+    lock, target = read_secret(encrypt_with, encrypt, confirm=True), targets[layout]
     try:
-        data = encode_as(read.content, targets[layout], compressed=compressed, secret=secret, mace_version=mace_version)
+        nbytes = convert_file(
+            read, destination, target, Trust(), compressed=compressed, secret=lock, mace_version=mace_version
+        )
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    atomic_write(destination, [data])
     if as_json:
-        output.emit_json({"path": destination, "from": read.layout, "to": layout, "bytes": len(data)})
+        output.emit_json({"path": destination, "from": read.layout, "to": layout, "bytes": nbytes})
         return
-    output.line("wrote {}: {}, {}", destination, layout, output.size(len(data)))
+    output.line("wrote {}: {}, {}", destination, layout, output.size(nbytes))

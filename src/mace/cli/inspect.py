@@ -10,8 +10,10 @@ import typer
 
 from mace.cli import output
 from mace.cli.options import JsonOption
+from mace.cli.program_options import KeyFileOption, PassphraseOption, read_secret
 from mace.cli.summary import show, summarise
 from mace.errors import StorageError
+from mace.program.encrypt import Secret
 
 app = typer.Typer(add_completion=False)
 
@@ -19,12 +21,14 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A model.mace or a file of compiled programs.", show_default=False)],
+    key_file: KeyFileOption = None,
+    passphrase: PassphraseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     if _is_model(file):
         _inspect_model(file, as_json)
     else:
-        _inspect_program(file, as_json)
+        _inspect_program(file, read_secret(key_file, passphrase), as_json)
 
 
 def _is_model(file: Path) -> bool:
@@ -59,10 +63,10 @@ def _inspect_model(file: Path, as_json: bool) -> None:
     show(record)
 
 
-def _inspect_program(file: Path, as_json: bool) -> None:
+def _inspect_program(file: Path, secret: Secret | None, as_json: bool) -> None:
     from mace.program.inspecting import inspect_program
 
-    report = inspect_program(file)
+    report = inspect_program(file, secret=secret)
     if as_json:
         output.emit_json({"kind": "program", **asdict(report)})
         return

@@ -75,6 +75,15 @@ def recognise(data: Bytes) -> FileLayout:
     raise ProgramFormatError("is none of the layouts of a compiled-program file", offset=0, field="magic")
 
 
+def digest_of(data: Bytes) -> str:
+    """What names a file's bytes (:class:`Seal`), where they were verified before or have just been made."""
+    if envelope.is_envelope(data):
+        return envelope.parse_header(data).digest
+    if table.is_table(data):
+        return bytes(data[-table.HASH_BYTES :]).hex()
+    return hashlib.sha256(data).hexdigest()
+
+
 def decode_program(
     data: Bytes,
     *,
@@ -153,12 +162,12 @@ def encode_program(
 def _decode_bare(view: memoryview, verify: bool, gate: Gate | None, limits: Limits) -> ProgramFile:
     layout = recognise(view)
     if layout is FileLayout.TABLE:
-        seal = Seal(layout, bytes(view[-table.HASH_BYTES :]).hex())
+        seal = Seal(layout, digest_of(view))
         content = table.decode_table(view, verify=verify, limits=limits)
         if gate:
             gate(seal)
         return ProgramFile(seal, content, len(view))
-    seal = Seal(layout, hashlib.sha256(view).hexdigest())
+    seal = Seal(layout, digest_of(view))
     if gate:
         gate(seal)
     if layout is FileLayout.MOVIDIUS:

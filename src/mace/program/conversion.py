@@ -10,9 +10,10 @@ from mace.device import DeviceIdentity
 from mace.errors import ProgramFormatError
 from mace.files.atomic import atomic_write
 from mace.program import table
-from mace.program.codec import encode_program
+from mace.program.codec import ProgramFile, digest_of, encode_program
 from mace.program.content import Entry, EntryKind, ProgramContent
 from mace.program.encrypt import Secret
+from mace.program.trust import Trust
 from mace.program.upstream import Generation, encode_upstream
 from mace.program.upstream_content import to_upstream, tuning_to_upstream
 
@@ -39,6 +40,28 @@ def encode_as(
     if content.entries and all(e.kind is EntryKind.TUNING for e in content.entries):
         return encode_upstream(tuning_to_upstream(content, generation=generation))
     return encode_upstream(to_upstream(content, generation=generation, device=device, mace_version=mace_version))
+
+
+def convert_file(
+    read: ProgramFile,
+    destination: str | os.PathLike[str],
+    layout: TargetLayout,
+    trust: Trust,
+    *,
+    compressed: bool = False,
+    secret: Secret | None = None,
+    mace_version: str = "",
+) -> int:
+    """Write what was read of a file in another layout; the new file's size in bytes.
+
+    What is made of an own file is an own file; of any other it is not, whatever trust the call has in that. Raises
+    ``ValueError``, or ``StorageError`` when it cannot be written.
+    """
+    data = encode_as(read.content, layout, compressed=compressed, secret=secret, mace_version=mace_version)
+    if trust.is_own(read.seal.digest):
+        trust.note_own(digest_of(data))
+    atomic_write(destination, [data])
+    return len(data)
 
 
 def extract_section(content: ProgramContent, key: str, path: str | os.PathLike[str]) -> Entry:

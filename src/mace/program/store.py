@@ -21,8 +21,9 @@ from mace.program.files import DEFAULT_NAME, SavedProgram
 from mace.program.limits import DEFAULT_LIMITS, STORE_BYTES, Limits
 from mace.program.opening import TrustedProgram, is_damage, open_trusted, salvage, save_own
 from mace.program.reasons import Look, Reason
-from mace.program.trust import Trust
+from mace.program.trust import Origin, Trust
 from mace.program.usage import read_usage, touch_usage, write_usage
+from mace.records import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,9 +137,16 @@ class ProgramStore:
         return SaveOutcome(Reason.SAVED, saved)
 
     def _present(self) -> ProgramContent:
-        """What is in the file now. A damaged one is set aside, and what is intact in it is taken over."""
+        """What is in the file now. A damaged one is set aside, and what is intact in it is taken over.
+
+        Whatever this call trusts, only an own file is taken over: what is written here is own from then on, also when a
+        key is revoked later.
+        """
+        own = replace(self.trust, policy="own")
         try:
-            return open_trusted(self.path, self.trust, secret=self.secret, limits=self.limits).file.content
+            found = open_trusted(self.path, own, secret=self.secret, limits=self.limits)
+            if found.verdict.origin is Origin.OWN:
+                return found.file.content
         except StorageError:
             return ProgramContent()
         except ProgramFileError as error:
@@ -147,6 +155,10 @@ class ProgramStore:
 
             set_aside(self.path, "corrupt" if is_damage(error) else "foreign")
             return rescued.file.content if rescued else ProgramContent()
+        from mace.program.quarantine import set_aside
+
+        set_aside(self.path, "foreign")
+        return ProgramContent()
 
     def _salvage(self) -> TrustedProgram | None:
         with suppress(StorageError, ProgramFileError):

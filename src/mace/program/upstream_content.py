@@ -24,6 +24,8 @@ from mace.program.upstream import (
 )
 
 _PROFILES = ("FULL_PROFILE", "EMBEDDED_PROFILE")
+_ABOUT = (("platform_info", PLATFORM_KEY), ("device_name", DEVICE_KEY))
+"""What is kept of a file for the way back; files before v0.8.0 have neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ def from_upstream(data: Bytes, *, names: Iterable[str] = (), limits: Limits = DE
     info = PlatformInfo.parse(_text(file, PLATFORM_KEY))
     device_name = _text(file, DEVICE_KEY)
     device = DeviceIdentity(info.name, info.version, device_name, "", "", 0, "", "", info.mace_version)
-    about = {"generation": file.generation, "platform_info": _text(file, PLATFORM_KEY), "device_name": device_name}
+    about: dict[str, str] = {"generation": file.generation}
+    about |= {name: _text(file, key) for name, key in _ABOUT if key in file.values}
     entries = []
     dictionary = tuple(names)
     for key, value in file.values.items():
@@ -102,11 +105,13 @@ def to_upstream(
                 values[HASH_PREFIX + entry.key] = str(facts["source_hash"]).encode()
         values[entry.key] = entry.payload
     if owner is not None:
-        info = PlatformInfo.parse(str(about["platform_info"])) if about else _platform_info(owner)
+        info = PlatformInfo.parse(str(about["platform_info"])) if "platform_info" in about else _platform_info(owner)
         if mace_version:
             info = PlatformInfo(info.name, info.profile, info.version, mace_version)
-        values[PLATFORM_KEY] = str(info).encode()
-        values[DEVICE_KEY] = str(about.get("device_name", upstream_device_name(owner))).encode()
+        if not about or mace_version or "platform_info" in about:
+            values[PLATFORM_KEY] = str(info).encode()
+        if not about or "device_name" in about:
+            values[DEVICE_KEY] = str(about.get("device_name", upstream_device_name(owner))).encode()
     return UpstreamFile(generation, values)
 
 
