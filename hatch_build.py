@@ -24,5 +24,5 @@ class RecipeHook(BuildHookInterface[Any]):
         spec.loader.exec_module(recipe)
         text = Path(self.directory) / "recipe.txt"
         text.parent.mkdir(parents=True, exist_ok=True)
-        text.write_text(recipe.digest_of(PACKAGE) + "\n", encoding="ascii")
+        text.write_text(recipe.digest_of(str(PACKAGE)) + "\n", encoding="ascii")
         build_data["force_include"][str(text)] = f"mace/{recipe.RECORDED}"

@@ -30,6 +30,19 @@ KINDS = {
 }
 
 
+NOTES = {
+    "aimed": """
+A flip that leaves the file `used` hit code that never runs: PoCL's binaries hold each kernel twice, once for any
+work-group and once for the one it is run with, and loops for several vector widths. PoCL's cases run in a process each, as
+it runs the first code that it loaded under a name again. rusticl's binaries are SPIR-V, where only so many additions are;
+Oclgrind's are LLVM bitcode, in which none can be aimed at.
+""",
+    "foreign": """
+The identity in the file is compared before any driver sees a byte; what does not fit is compiled from source.
+""",
+}
+
+
 def page(about: dict[str, Any], results: list[Result]) -> str:
     """The whole page, from the recorded run."""
     return HEAD + "".join(_sections(about, results))
@@ -47,6 +60,7 @@ def _sections(about: dict[str, Any], results: list[Result]) -> Iterator[str]:
             continue
         yield f"\n## {sentence[0].upper()}{sentence[1:]}\n\n"
         yield from (_by_case(of_kind) if kind in ("foreign", "disguised", "damaged", "cut") else _by_count(of_kind))
+        yield NOTES.get(kind, "")
     yield "\n## What the codes mean\n\n"
     yield from _codes({r.reason for r in results})
 
@@ -61,7 +75,7 @@ def _by_case(results: list[Result]) -> Iterator[str]:
 
 def _by_count(results: list[Result]) -> Iterator[str]:
     reasons = list(dict.fromkeys(r.reason for r in results))
-    yield "| | cases | " + " | ".join(reasons) + " | wrong results | process died |\n"
+    yield "| | cases | " + " | ".join(reasons) + " | results that were wrong | processes that died |\n"
     yield "|---|---" + "|---" * len(reasons) + "|---|---|\n"
     for device in dict.fromkeys(r.device for r in results):
         own = [r for r in results if r.device == device]

@@ -12,7 +12,9 @@ import pytest
 
 import mace
 from mace.plan import recipe as recipes
-from mace.plan.recipe import MAKERS, PACKAGE, RECORDED, digest_of, recipe
+from mace.plan.recipe import MAKERS, RECORDED, digest_of, recipe
+
+PACKAGE = Path(recipes.PACKAGE)
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             shutil.copy2(PACKAGE / maker, copy / maker)
         else:
             shutil.copytree(PACKAGE / maker, copy / maker, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(recipes, "PACKAGE", copy)
+    monkeypatch.setattr(recipes, "PACKAGE", str(copy))
     monkeypatch.setenv("MACE_STATE_DIR", str(tmp_path / "state"))
     recipe.cache_clear()
     yield copy
@@ -40,7 +42,7 @@ def again() -> str:
 def test_every_maker_of_plans_is_in_it(package: Path) -> None:
     """A changed byte in a kernel template, the planner or an operator's lowering gives another digest, and back."""
     first = again()
-    assert first == again() == digest_of(package)
+    assert first == again() == digest_of(str(package))
     for name in (
         "kernels/common.cl",
         "plan/planner.py",
@@ -67,7 +69,9 @@ def test_a_file_that_is_new_or_gone_shows(package: Path) -> None:
 def test_no_source_is_left_out() -> None:
     """Everything under the folders counts, except what Python compiled."""
     inside = {p for maker in MAKERS for p in (PACKAGE / maker).rglob("*") if p.is_file() and p.suffix in (".py", ".cl")}
-    assert {Path(path) for _, path in recipes._sources(PACKAGE)} == inside | {PACKAGE / m for m in MAKERS if "." in m}
+    assert {Path(path) for _, path in recipes._sources(recipes.PACKAGE)} == inside | {
+        PACKAGE / m for m in MAKERS if "." in m
+    }
 
 
 def test_contents_count_and_times_do_not(package: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +134,29 @@ def test_a_signed_file_in_the_store_does_not_outlive_its_key(
     assert loaded.verdict.origin is Origin.SIGNED
     store.save(content)
     assert open_trusted(store.path, trust).file.content == content
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("suffix", ["", ".used.json", ".lock"])
+def test_what_others_can_put_beside_it_does_no_harm(
+    tmp_path: Path, content: ProgramContent, trust: Trust, suffix: str
+) -> None:
+    """A pipe or a link in place of any of the store's files makes nothing hang and changes nothing elsewhere."""
+    precious = tmp_path / "precious"
+    precious.write_text("keep me")
+    for number, place in enumerate((os.mkfifo, lambda path: path.symlink_to(precious), Path.mkdir)):
+        store = ProgramStore(tmp_path / str(number), trust=trust)
+        store.folder.mkdir()
+        place(store.path.with_name(store.path.name + suffix))
+        store.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StorageWarning)
+            outcome = store.save(content)
+        assert outcome.reason in (Reason.SAVED, Reason.NOT_SAVED)
+        assert precious.read_text() == "keep me"
+        if outcome.reason is Reason.SAVED:
+            assert open_trusted(store.path, trust).file.content == content
 
 
 def test_rubbish_is_set_aside(tmp_path: Path, trust: Trust) -> None:

@@ -14,9 +14,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RECORDED = "plan/recipe.txt"
 """The digest in an installed wheel, from the package's folder."""
 MAKERS = ("device.py", "tensor.py", "engine/binding.py", "execution", "graph", "kernels", "ops", "plan")
@@ -30,16 +29,18 @@ STAMP = "recipe"
 def recipe() -> str:
     """Sixteen hexadecimal digits that are the same for equal sources, on every machine."""
     try:
-        return (PACKAGE / RECORDED).read_text(encoding="ascii").strip()
+        with open(os.path.join(PACKAGE, RECORDED), encoding="ascii") as file:
+            return file.read().strip()
     except OSError:
         return _of_checkout()
 
 
-def digest_of(package: Path) -> str:
+def digest_of(package: str) -> str:
     """The digest of the sources in a package's folder, from their names and contents."""
     digest = hashlib.sha256()
     for name, path in _sources(package):
-        content = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()[:16]
@@ -53,15 +54,15 @@ def _of_checkout() -> str:
         found = os.stat(path)
         states.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
     stamps, state = StampBook(), states.hexdigest()
-    known = stamps.get(STAMP, str(PACKAGE))
+    known = stamps.get(STAMP, PACKAGE)
     if known is not None and known.get("state") == state:
         return str(known["digest"])
     digest = digest_of(PACKAGE)
-    stamps.put(STAMP, str(PACKAGE), {"state": state, "digest": digest})
+    stamps.put(STAMP, PACKAGE, {"state": state, "digest": digest})
     return digest
 
 
-def _sources(package: Path) -> Iterator[tuple[str, str]]:
+def _sources(package: str) -> Iterator[tuple[str, str]]:
     """Name from the package's folder, and path, of every source, in the order of the names."""
     found: list[str] = []
     for maker in MAKERS:

@@ -11,8 +11,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from mace.errors import StorageError
+from mace.errors import MaceError, StorageError
 from mace.files.atomic import atomic_write
+from mace.files.mapping import open_file
 from mace.program.content import EntryId
 
 USAGE_SUFFIX = ".used.json"
@@ -28,9 +29,8 @@ def usage_path(path: str | os.PathLike[str]) -> str:
 
 def read_usage(path: str | os.PathLike[str]) -> dict[EntryId, int]:
     """Entry → when it was last used, in seconds since 1970."""
-    with suppress(OSError, ValueError, TypeError, RecursionError):
-        with open(usage_path(path), "rb") as file:
-            rows = json.loads(file.read(USAGE_BYTES_MAX))
+    with suppress(MaceError, ValueError, TypeError, OverflowError, RecursionError):
+        rows = json.loads(bytes(open_file(usage_path(path), max_bytes=USAGE_BYTES_MAX).data))
         return {(str(kind), str(key), str(device)): int(when) for kind, key, device, when in rows}
     return {}
 

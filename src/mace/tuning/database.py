@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mace.device import DeviceIdentity
-from mace.errors import ConfigError, StorageError
+from mace.errors import ConfigError, LimitError, StorageError
 from mace.files.atomic import atomic_write
+from mace.files.mapping import open_file
 from mace.ops.tunable import SPACES, Space, tuning_key
 
 FORMAT = 1
@@ -197,10 +198,7 @@ class TuningDatabase:
 def read_tuning_file(path: Path) -> TuningFile:
     """A file of tuned parameters. Raises ``StorageError`` or ``ConfigError``."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise StorageError(f"cannot be read: {error.strerror or error}", path=path) from error
-    if len(raw) > MAX_FILE_BYTES:
-        raise ConfigError(f"over the limit of {MAX_FILE_BYTES} bytes", path=path)
+        raw = open_file(path, max_bytes=MAX_FILE_BYTES).data
+    except LimitError as error:
+        raise ConfigError(error.message, path=path) from error
     return TuningFile.from_bytes(raw, path)
