@@ -27,7 +27,7 @@ WARM_MODULES = {
         "model_file.": "header layout signature",
         "opencl.": "api buffer catalog context describe device discovery driver_cache drivers host kernel known_faults"
         " loader numbers objects opening probed traits translate",
-        "plan.": "options plan serialise",
+        "plan.": "options plan recipe serialise",
         "program.": "codec content cursor envelope files library limits opening reasons reuse store table trust usage",
     }.items()
     for name in (package + module for module in modules.split())
