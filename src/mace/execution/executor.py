@@ -104,11 +104,13 @@ class Executor:
             finally:
                 # Transfers may be under way from and to memory that the caller has again, or that is given up, now.
                 self._under_way = done and not transfers.host_waits
-                if self._under_way:
-                    self._context.flush()
-                else:
-                    self._context.finish()
-                transfers.settle()
+                try:
+                    if self._under_way:
+                        self._context.flush()
+                    else:
+                        self._context.finish()
+                finally:
+                    transfers.settle()
             return {p.name: values[p.name] if p.region is None else results[p.name] for p in self.plan.outputs}
 
     def __del__(self) -> None:
