@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mace.engine.background import Background
     from mace.engine.settings import EngineSettings
     from mace.engine.stats import EngineStats
-    from mace.graph.ir import Graph
+    from mace.graph.ir import Graph, Node
     from mace.opencl.kernel import Program
     from mace.opencl.opening import Opening
     from mace.plan.plan import Plan
@@ -219,15 +219,17 @@ class Preparation:
             self._warn(plan)
         return executor
 
+    def note_host_loop(self, loop: Node) -> None:
+        """Count a loop that the host runs after all, and warn of it."""
+        self.stats.host_steps += 1
+        self.stats.host_steps_float += 1
+        label = loop.name or loop.outputs[0]
+        _warn(f"the host runs {loop.op} '{label}': the shapes of its values change from turn to turn")
+
     def _warn(self, plan: Plan) -> None:
         operators = sorted({s.node["op"] for s in plan.host_steps if s.touches_float})
         if operators:
-            import warnings
-
-            from mace.errors import HostFallbackWarning
-
-            text = f"float tensors leave the device for {', '.join(operators)}: there is no kernel for these nodes"
-            warnings.warn(text, HostFallbackWarning, stacklevel=2)
+            _warn(f"float tensors leave the device for {', '.join(operators)}: there is no kernel for these nodes")
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -236,3 +238,11 @@ class Preparation:
             yield
         finally:
             self.stats.add_seconds(what, time.perf_counter() - began)
+
+
+def _warn(text: str) -> None:
+    import warnings
+
+    from mace.errors import HostFallbackWarning
+
+    warnings.warn(text, HostFallbackWarning, stacklevel=3)

@@ -1,7 +1,8 @@
 """A stage: a graph with one prepared plan per set of input shapes, and the stage that follows where shapes wait for data.
 
 Most models are one stage with one plan. A model whose shapes depend on data (NonZero, NonMaxSuppression) is cut where they
-become known: the stage's ``rest`` is planned with the shapes that the first part's results turned out to have.
+become known: the stage's ``rest`` is planned with the shapes that the first part's results turned out to have. A loop that
+the device should run is a cut too (``turns``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mace.tensor import Array, DType, TensorType
 
 if TYPE_CHECKING:
     from mace.engine.preparation import Preparation
+    from mace.engine.turns import AnyStage
     from mace.execution.executor import Executor
     from mace.graph.ir import Graph
 
@@ -31,7 +33,7 @@ MAX_PLANS = 16
 
 class _Ready(NamedTuple):
     executor: Executor
-    rest: Stage | None
+    rest: AnyStage | None
 
 
 class Stage:
@@ -148,10 +150,9 @@ class Stage:
         executor, rest = self._preparation.prepare(key, self._graph, types, values, partial(self._replace, key))
         if rest is None:
             return _Ready(executor, None)
-        from mace.graph.parameters import deciding_inputs
+        from mace.engine.turns import stage_of
 
-        stage = Stage(f"{key}/rest", rest.inputs, rest.outputs, deciding_inputs(rest), lambda: rest, self._preparation)
-        return _Ready(executor, stage)
+        return _Ready(executor, stage_of(f"{key}/rest", rest, self._preparation))
 
 
 def _describe(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mace.graph.ir import Graph, Node
 from mace.graph.parameters import parameter_inputs
 from mace.ops.registry import find
+from mace.plan.turns import runs_by_turns
 from mace.tensor import DType, TensorType
 
 
@@ -25,7 +26,8 @@ def is_static(graph: Graph, value: str) -> bool:
 
 
 def split_ready(graph: Graph) -> Split:
-    """Cut the graph before every device operator that waits for a shape or a parameter only known at run time."""
+    """Cut the graph before every device operator that waits for a shape or a parameter only known at run time, and before
+    every loop whose turns have plans of their own."""
     made: set[str] = set()
     late_values: set[str] = set()
     ready: list[Node] = []
@@ -56,7 +58,7 @@ def _waits(graph: Graph, node: Node, made: set[str], late: set[str]) -> bool:
     reads = list(node.reads())
     if any(r in late for r in reads):
         return True
-    if any(p in made for p in parameter_inputs(node)):
+    if any(p in made for p in parameter_inputs(node)) or runs_by_turns(node):
         return True
     has_kernel = find(node.op, node.domain) is not None
     return has_kernel and any(r in made and not is_static(graph, r) for r in reads)

@@ -6,8 +6,8 @@ first axis), and its bodies cannot hold fused nodes; so control flow is interpre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from mace.tensor import Array
 
 if TYPE_CHECKING:
     from mace.reference.evaluate import Value
+
+
+RunBody: TypeAlias = "Callable[[Graph, Mapping[str, Value]], list[Value]]"
+"""Computes the outputs of a body for the values of its inputs and of what it captures."""
 
 
 def run_graph(graph: Graph, values: Mapping[str, Value]) -> list[Value]:
@@ -43,7 +47,9 @@ def run_if(node: Node, inputs: Sequence[Value], outer: Mapping[str, Value]) -> l
     return run_graph(branch, outer)
 
 
-def run_loop(node: Node, inputs: Sequence[Value], outer: Mapping[str, Value]) -> list[Value]:
+def run_loop(
+    node: Node, inputs: Sequence[Value], outer: Mapping[str, Value], run_body: RunBody = run_graph
+) -> list[Value]:
     """ONNX Loop: at most M turns (no limit when left out) while the condition holds (always, when left out)."""
     body = _body(node, "body")
     limit = None if len(inputs) < 1 or inputs[0] is None else int(np.asarray(inputs[0]).reshape(-1)[0])
@@ -53,7 +59,7 @@ def run_loop(node: Node, inputs: Sequence[Value], outer: Mapping[str, Value]) ->
     turn = 0
     while goes_on and (limit is None or turn < limit):
         given: tuple[Value, ...] = (np.array(turn, np.int64), np.array(goes_on), *carried)
-        results = run_graph(body, {**outer, **dict(zip(body.inputs, given, strict=True))})
+        results = run_body(body, {**outer, **dict(zip(body.inputs, given, strict=True))})
         goes_on = _truth(results[0])
         carried = results[1 : 1 + len(carried)]
         for pile, value in zip(scanned, results[1 + len(carried) :], strict=True):
@@ -63,7 +69,9 @@ def run_loop(node: Node, inputs: Sequence[Value], outer: Mapping[str, Value]) ->
     return [*carried, *(_stacked(body, n, p, 0) for n, p in zip(names, scanned, strict=True))]
 
 
-def run_scan(node: Node, inputs: Sequence[Value], outer: Mapping[str, Value]) -> list[Value]:
+def run_scan(
+    node: Node, inputs: Sequence[Value], outer: Mapping[str, Value], run_body: RunBody = run_graph
+) -> list[Value]:
     """ONNX Scan: one turn per slice of the scanned inputs, states carried along."""
     body = _body(node, "body")
     count = node.int("num_scan_inputs", 0)
@@ -77,7 +85,7 @@ def run_scan(node: Node, inputs: Sequence[Value], outer: Mapping[str, Value]) ->
     piles: list[list[Array]] = [[] for _ in range(results_count)]
     for turn in range(len(slices[0]) if slices else 0):
         given = (*states, *(np.array(s[turn]) for s in slices))
-        results = run_graph(body, {**outer, **dict(zip(body.inputs, given, strict=True))})
+        results = run_body(body, {**outer, **dict(zip(body.inputs, given, strict=True))})
         states = results[: len(states)]
         for pile, value in zip(piles, results[len(states) :], strict=True):
             pile.append(np.asarray(value))
