@@ -56,7 +56,7 @@ matrix: $(VENV)/.dev ## Offer damaged and foreign programs to every OpenCL imple
 
 onnx-suite: $(VENV)/.dev ## Run onnx's own test cases and write their verdicts and the table in the docs (long)
 	$(BIN)/python -m tests.onnx_suite.run --device "Intel(R) OpenCL" --name intel --processes $(JOBS)
-	$(BIN)/python -m tests.onnx_suite.run --device "Portable Computing Language" --name pocl --processes $(JOBS) --table
+	$(BIN)/python -m tests.onnx_suite.run --device "Portable Computing Language" --name pocl --direct --processes $(JOBS) --table
 
 oclgrind: $(VENV)/.dev ## Run those cases under the simulator, which sees wrong accesses: OCLGRIND_ARGS=--all
 	$(BIN)/python -m tests.onnx_suite.oclgrind --processes $(JOBS) $(OCLGRIND_ARGS)

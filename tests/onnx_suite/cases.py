@@ -16,6 +16,7 @@ from onnx.backend.test.runner import Runner
 from mace import onnx_backend
 
 KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
+"""The package's sets of cases that lie in the package itself; its ``real`` networks are downloads."""
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Verdict:
         return asdict(self)
 
 
-def load_cases(kinds: Sequence[str] = ("node",)) -> list[Any]:
+def load_cases(kinds: Sequence[str] = KINDS) -> list[Any]:
     """The package's cases of these kinds, in its order."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

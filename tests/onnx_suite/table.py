@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.onnx_suite.cases import KINDS
 from tests.onnx_suite.reasons import DIFFERENCES, FAILURES, explain
 from tests.onnx_suite.verdicts import DEVICES, load_verdicts
 
@@ -28,11 +29,16 @@ def placement(verdicts: _Verdicts) -> str:
     return "device, some forms host" if on_device else "host"
 
 
+def of_kind(verdicts: _Verdicts, kind: str) -> list[dict[str, Any]]:
+    """The verdicts of one of the package's sets of cases."""
+    return [v for v in verdicts if v["kind"] == kind]
+
+
 def totals(verdicts: _Verdicts) -> str:
     """How many cases pass, and how many of them on the device alone, as a sentence without its full stop."""
     passed = sum(v["passed"] for v in verdicts)
     device_only = sum(v["passed"] and not v["host_float"] for v in verdicts)
-    return f"{passed} of {len(verdicts)} cases pass, {device_only} of them with no float tensor touched by the host"
+    return f"{passed} of {len(verdicts)} pass, {device_only} of them with no float tensor touched by the host"
 
 
 def table_text(verdicts: _Verdicts, others: dict[str, _Verdicts]) -> str:
@@ -43,7 +49,9 @@ def table_text(verdicts: _Verdicts, others: dict[str, _Verdicts]) -> str:
         "Where each ONNX operator runs, by the test cases that the onnx package generates, on Intel's CPU runtime. The page is",
         "written by `make onnx-suite`.",
         "",
-        f"**{totals(verdicts)}.**",
+        f"**Of the cases made for single operators, {totals(of_kind(verdicts, 'node'))}.**",
+        "",
+        *_sets(verdicts),
         "",
         "*device*: every case that passes runs in kernels alone. *device, some forms host*: some element types, attributes or",
         "data-dependent forms go through the reference operators. *host*: all of them do. *no*: no case passes. Host steps",
@@ -55,6 +63,15 @@ def table_text(verdicts: _Verdicts, others: dict[str, _Verdicts]) -> str:
     for name, theirs in others.items():
         lines += _differences(name, verdicts, theirs)
     return "\n".join(lines) + "\n"
+
+
+def _sets(verdicts: _Verdicts) -> list[str]:
+    lines = ["| the package's set | cases | passed | with no float on the host |", "|---|---:|---:|---:|"]
+    for kind in KINDS:
+        own = of_kind(verdicts, kind)
+        passed = [v for v in own if v["passed"]]
+        lines.append(f"| {kind} | {len(own)} | {len(passed)} | {sum(not v['host_float'] for v in passed)} |")
+    return lines
 
 
 def _operators(verdicts: _Verdicts) -> list[str]:
@@ -79,7 +96,14 @@ def _failures(verdicts: _Verdicts) -> list[str]:
 
 def _differences(name: str, verdicts: _Verdicts, theirs: _Verdicts) -> list[str]:
     here = {v["name"]: v for v in verdicts}
-    lines = ["", f"## On {DEVICES[name]}", "", f"{totals(theirs)}."]
+    lines = [
+        "",
+        f"## On {DEVICES[name]}",
+        "",
+        f"Of the cases made for single operators, {totals(of_kind(theirs, 'node'))}.",
+        "",
+    ]
+    lines += [*_sets(theirs), ""]
     other = [v for v in theirs if v["passed"] != here[v["name"]]["passed"]]
     moved = [v for v in theirs if v["passed"] and here[v["name"]]["passed"] and v["host"] != here[v["name"]]["host"]]
     if not other:

@@ -7,6 +7,7 @@ capture in place, and may run again on their own result.
 from __future__ import annotations
 
 from mace.graph.passes.expand_einsum import expand_einsum
+from mace.graph.passes.expand_fourier import expand_fourier
 from mace.graph.passes.fold_affine import fold_affine
 from mace.graph.passes.fold_constants import fold_constants, infer_types
 from mace.graph.passes.fold_pads import fold_pads
@@ -36,6 +37,7 @@ def standard_passes(semantics: Semantics) -> tuple[tuple[str, Pass], ...]:
         ("hoist_constants", hoist_constants),
         ("unroll_loops", unroll_loops),
         ("expand_einsum", expand_einsum),
+        ("expand_fourier", expand_fourier),
         ("remove_noops", remove_noops),
         ("share_common", share_common),
         ("merge_transposes", merge_transposes),

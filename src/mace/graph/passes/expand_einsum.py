@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-import numpy as np
-
-from mace.graph.ir import Graph, Node, fresh_name
+from mace.graph.ir import Graph, Node
+from mace.graph.passes.writer import NodeWriter
 from mace.graph.subgraphs import map_subgraphs
 from mace.tensor import Array, DType
 
@@ -43,32 +42,13 @@ class _Term:
 
 
 @dataclass(slots=True)
-class _Writer:
-    """Collects the nodes that take an Einsum's place. ``extents`` are those of the labels."""
+class _Writer(NodeWriter):
+    """``extents`` are those of the labels."""
 
-    stem: str
-    extents: dict[str, int]
-    taken: set[str]
-    constants: dict[str, Array]
-    nodes: list[Node] = field(default_factory=list)
-
-    def add(self, op: str, *inputs: str, **attrs: int | tuple[int, ...]) -> str:
-        result = fresh_name(f"{self.stem}/{op}", self.taken)
-        self.taken.add(result)
-        self.nodes.append(Node(op, inputs, (result,), attrs, result))
-        return result
-
-    def ints(self, values: Sequence[int]) -> str:
-        name = fresh_name(f"{self.stem}/ints", self.taken)
-        self.taken.add(name)
-        self.constants[name] = np.array(values, np.int64)
-        return name
+    extents: dict[str, int] = field(default_factory=dict)
 
     def dims(self, labels: Sequence[str]) -> list[int]:
         return [self.extents[k] for k in labels]
-
-    def reshaped(self, value: str, dims: Sequence[int]) -> str:
-        return self.add("Reshape", value, self.ints(dims), allowzero=0)
 
     def ordered(self, term: _Term, labels: tuple[str, ...]) -> str:
         """The term's value with its axes in this order."""
@@ -116,7 +96,7 @@ def _expand(graph: Graph, node: Node, taken: set[str], constants: dict[str, Arra
             extents[label] = extent if extents.get(label, 1) == 1 else extents[label]
     if 0 in extents.values() or any(len(set(k)) < len(k) for k in (*operands, result)):
         return None
-    writer = _Writer(node.outputs[0], extents, taken, constants)
+    writer = _Writer(node.outputs[0], taken, constants, extents=extents)
     terms: list[_Term] = []
     for value, labels, shape in zip(node.inputs, operands, shapes, strict=True):
         long = tuple(k for k, extent in zip(labels, shape, strict=True) if extent > 1)
@@ -129,8 +109,7 @@ def _expand(graph: Graph, node: Node, taken: set[str], constants: dict[str, Arra
             total = writer.product(total, own, later)
         total = writer.summed(total, later)
     ordered = writer.ordered(total, tuple(k for k in result if k in total.labels))
-    last = Node("Reshape", (ordered, writer.ints(writer.dims(result))), node.outputs, {"allowzero": 0}, node.name)
-    return [*writer.nodes, last]
+    return writer.reshaped_to(node, ordered, writer.dims(result))
 
 
 def _labels(equation: str, ranks: Sequence[int]) -> tuple[list[tuple[str, ...]], tuple[str, ...]] | None:
