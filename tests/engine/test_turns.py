@@ -32,9 +32,7 @@ def _model(
         numpy_helper.from_array(np.array(30, np.int64), "most"),
     ]
     graph = helper.make_graph(nodes, "loops", inputs, outputs, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
 def _body() -> onnx.GraphProto:
@@ -72,6 +70,7 @@ def _check(
     model: onnx.ModelProto, feeds: list[dict[str, Array]], folder: Path, device: str = "auto"
 ) -> mace.MaceEngine:
     """Compares with ONNX Runtime; the engine, to be asked what it did."""
+    onnx.checker.check_model(model, full_check=True)
     onnx.save(model, folder / "model.onnx")
     mace.convert(folder / "model.onnx", folder / "model.mace")
     engine = mace.load(folder / "model.mace", device=device, storage=folder / "storage")
@@ -186,3 +185,40 @@ def test_loop_within_a_branch(device_spec: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", HostFallbackWarning)
         _check(model, [_feeds(3, 0.1), _feeds(3, 100.0)], tmp_path, device_spec).close()
+
+
+def test_branch_within_a_loop(device_spec: str, tmp_path: Path) -> None:
+    """What a scripted ``while count < 6 and not done`` becomes: an If over a carried count, which has no plan per number."""
+    then = helper.make_graph(
+        [
+            helper.make_node("ReduceSumSquare", ["next"], ["size"], keepdims=0),
+            helper.make_node("Greater", ["size", "limit"], ["large"]),
+        ],
+        "then",
+        [],
+        [_info("large", BOOL, [])],
+    )
+    other = helper.make_graph([helper.make_node("Not", ["yes"], ["no"])], "else", [], [_info("no", BOOL, [])])
+    nodes = [
+        helper.make_node("MatMul", ["x", "weight"], ["product"]),
+        helper.make_node("Tanh", ["product"], ["next"]),
+        helper.make_node("Add", ["count", "one"], ["more"]),
+        helper.make_node("Less", ["more", "six"], ["early"]),
+        helper.make_node("If", ["early"], ["goes_on"], then_branch=then, else_branch=other),
+    ]
+    body = helper.make_graph(
+        nodes,
+        "body",
+        [_info("turn", INT64, []), _info("given", BOOL, []), _info("count", INT64, []), _info("x", FLOAT, ["rows", 4])],
+        [_info("goes_on", BOOL, []), _info("more", INT64, []), _info("next", FLOAT, ["rows", 4])],
+    )
+    loop = helper.make_node("Loop", ["most", "yes", "zero", "start"], ["turns", "result"], body=body)
+    inputs = [_info("start", FLOAT, ["rows", 4]), _info("limit", FLOAT, [])]
+    model = _model([loop], inputs, [_info("turns", INT64, []), _info("result", FLOAT, ["rows", 4])])
+    numbers = {"zero": 0, "one": 1, "six": 6}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(v, np.int64), n) for n, v in numbers.items())
+    feeds = [{k: v for k, v in _feeds(3, limit).items() if k != "step"} for limit in (0.0, 0.7)]
+    with _check(model, feeds, tmp_path, device_spec) as engine:
+        assert {int(engine.run(f)["turns"]) for f in feeds} == {6, 3}
+        assert engine.stats.host_steps_float == 0
+        assert engine.stats.plans <= 4

@@ -40,7 +40,8 @@ class Stage:
     """Runs a graph, planning it anew for each set of input shapes it meets. Safe to call from several threads.
 
     ``graph`` is only called when something has to be planned: a warm start never reads it. ``deciding`` names the inputs
-    whose values decide shapes; they are bound as constants, so each of their values has a plan of its own.
+    whose values decide shapes; they are bound as constants, so each of their values has a plan of its own. ``in_loop`` is what
+    ``turns.stage_of`` says of it.
     """
 
     def __init__(
@@ -51,7 +52,10 @@ class Stage:
         deciding: frozenset[str],
         graph: Callable[[], Graph],
         preparation: Preparation,
+        *,
+        in_loop: bool = False,
     ) -> None:
+        self.in_loop = in_loop
         self.key, self.inputs, self.outputs, self.deciding = key, inputs, outputs, deciding
         self._graph, self._preparation = graph, preparation
         self._ready: OrderedDict[str, _Ready] = OrderedDict()
@@ -152,7 +156,7 @@ class Stage:
             return _Ready(executor, None)
         from mace.engine.turns import stage_of
 
-        return _Ready(executor, stage_of(f"{key}/rest", rest, self._preparation))
+        return _Ready(executor, stage_of(f"{key}/rest", rest, self._preparation, in_loop=self.in_loop))
 
 
 def _describe(value: Any) -> str:

@@ -24,12 +24,16 @@ MAX_SHAPES = 2
 from turn to turn would need a plan for each."""
 
 
-def stage_of(key: str, graph: Graph, preparation: Preparation) -> AnyStage:
-    """The stage that runs a graph which begins where another's results are known."""
+def stage_of(key: str, graph: Graph, preparation: Preparation, *, in_loop: bool = False) -> AnyStage:
+    """The stage that runs a graph which begins where another's results are known.
+
+    ``in_loop``: numbers may differ from run to run, so what a condition is computed from must not have plans of its own.
+    """
     turns = leading_turns(graph)
     if turns is not None:
-        return TurnStage(key, graph, turns, preparation)
-    return Stage(key, graph.inputs, graph.outputs, deciding_inputs(graph), lambda: graph, preparation)
+        return TurnStage(key, graph, turns, preparation, in_loop=in_loop)
+    deciding = deciding_inputs(graph, through_conditions=not in_loop)
+    return Stage(key, graph.inputs, graph.outputs, deciding, lambda: graph, preparation, in_loop=in_loop)
 
 
 class TurnStage:
@@ -38,11 +42,13 @@ class TurnStage:
     Where the shapes of the values change from turn to turn, the reference operators run the body instead.
     """
 
-    def __init__(self, key: str, graph: Graph, turns: Turns, preparation: Preparation) -> None:
+    def __init__(self, key: str, graph: Graph, turns: Turns, preparation: Preparation, *, in_loop: bool) -> None:
         self.inputs, self.outputs = graph.inputs, graph.outputs
         self._loop, self._constants, self._preparation = turns.loop, graph.constants, preparation
-        self._body = stage_of(f"{key}/body", turns.body, preparation)
-        self._after = stage_of(f"{key}/after", turns.after, preparation) if turns.after.nodes else None
+        self._body = stage_of(f"{key}/body", turns.body, preparation, in_loop=True)
+        self._after = None
+        if turns.after.nodes:
+            self._after = stage_of(f"{key}/after", turns.after, preparation, in_loop=in_loop)
         self._changes = False
         """Whether shapes were seen to change from turn to turn."""
 

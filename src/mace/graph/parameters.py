@@ -44,14 +44,16 @@ def parameter_inputs(node: Node) -> tuple[str, ...]:
     return tuple(name for i in _PARAMETER_INPUTS.get(node.op, ()) if (name := node.input(i)))
 
 
-def deciding_inputs(graph: Graph) -> frozenset[str]:
+def deciding_inputs(graph: Graph, *, through_conditions: bool = True) -> frozenset[str]:
     """Graph inputs whose *values* decide shapes somewhere: they are bound as constants, one plan per value.
 
-    A value that only passes through Shape or Size counts for nothing: those need the shape alone.
+    A value that only passes through Shape or Size counts for nothing: those need the shape alone. Without
+    ``through_conditions``, what the condition of an If is computed from does not count either, only a condition that is an input
+    itself: the graph is cut there, and its two values have a plan each.
     """
     producers = graph.producers()
-    pending = [p for n in graph.nodes for p in parameter_inputs(n)]
-    seen: set[str] = set()
+    pending = [p for n in graph.nodes for p in parameter_inputs(n) if through_conditions or n.op != "If"]
+    seen = set() if through_conditions else {n.input(0) for n in graph.nodes if n.op == "If" and not n.domain}
     while pending:
         value = pending.pop()
         if value in seen:

@@ -33,7 +33,7 @@ def runs_by_turns(node: Node) -> bool:
     body = node.attrs.get("body")
     if not isinstance(body, Graph) or _holds_containers(node, body):
         return False
-    deciding = (body.inputs[n] for n in deciding_inputs(body))
+    deciding = (body.inputs[n] for n in deciding_inputs(body, through_conditions=False))
     return all(t.dtype is DType.BOOL for t in deciding) and any(_is_float_work(g, n) for g, n in _nodes(body))
 
 
