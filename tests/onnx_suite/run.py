@@ -39,7 +39,7 @@ def serve(device: str, direct: bool) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # drivers and reference operators print
     cases = load_cases()
-    print(len(cases), file=answers, flush=True)
+    print("ready", file=answers, flush=True)
     with straight_from_the_compiler() if direct else nullcontext():
         for line in sys.stdin:
             print(json.dumps(judge(cases[int(line)], device).to_json()), file=answers, flush=True)
@@ -55,8 +55,7 @@ class _Judge:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.count = int(self.process.stdout.readline())
+        self.ready = False
 
     def ask(self, number: int) -> dict[str, Any] | None:
         """The verdict, or None when the process died or did not answer in time."""
@@ -64,6 +63,9 @@ class _Judge:
 
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        if not self.ready:
+            self.process.stdout.readline()
+            self.ready = True
         alarm = threading.Timer(SECONDS, self.process.kill)
         alarm.start()
         try:

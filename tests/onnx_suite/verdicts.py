@@ -10,7 +10,8 @@ from typing import Any
 HERE = Path(__file__).parent
 
 DEVICES = {"intel": "Intel(R) OpenCL", "pocl": "Portable Computing Language"}
-"""Name of a file of verdicts → the device that its cases ran on. The first one's verdicts make the table in the docs."""
+"""Name of a file of verdicts → the device that its cases run on. The first one's verdicts make the table in the docs; those of
+the others are expected to be the same, and a file of them is compared where there is one."""
 
 
 def path_of(name: str) -> Path:
@@ -44,6 +45,6 @@ def save_verdicts(name: str, verdicts: Sequence[dict[str, Any]], *, whole: bool)
     """Write the file anew when the run was ``whole``, else put these verdicts in the place of the older ones."""
     if not whole:
         newer = {v["name"]: v for v in verdicts}
-        verdicts = [newer.get(v["name"], v) for v in load_verdicts(name)]
+        verdicts = list(({v["name"]: v for v in load_verdicts(name)} | newer).values())
     lines = (json.dumps({k: v for k, v in verdict.items() if k != "seconds"}) for verdict in verdicts)
     path_of(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

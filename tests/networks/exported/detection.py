@@ -105,6 +105,7 @@ def yolos() -> Network:
         image_size=[32, 48],
         patch_size=8,
         num_detection_tokens=6,
+        initializer_range=0.3,  # with smaller weights all boxes are nearly the same, and float32 itself is as far off
     )
     model = _Detr(transformers.YolosForObjectDetection(config))
     return Network(model, images((1, 3, 32, 48), (2, 3, 32, 48)), {"image": {0: "batch"}}, ("scores", "boxes"))
