@@ -14,6 +14,11 @@ FAILURES: Mapping[str, str] = {
     r"^test_loop16_seq_none$": (
         "the values are equal; onnx's test runner takes len() of a scalar in the sequence and so fails for every backend"
     ),
+    r"^test_dft_inverse(_opset19)?$": (
+        "the exact imaginary part is zero and ours is 6e-16; the expected 2e-7 is the rounding of the forward transform that made "
+        "the input, and beyond the case's own tolerance of 1e-7"
+    ),
+    r"^test_gradient_of_": "Gradient is an operator for training; onnx's reference does not run it either",
 }
 """Cases that fail on every device."""
 
