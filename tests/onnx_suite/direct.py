@@ -15,7 +15,7 @@ from mace.opencl.kernel import Program
 from mace.plan.planner import Planned
 
 
-def _build(self: Builder, planned: Planned) -> list[Program]:
+def _build(self: Builder, planned: Planned, **_: object) -> list[Program]:
     context = self._opening.context()
     return [context.build_from_source(source, planned.plan.build_options) for source in planned.sources]
 
