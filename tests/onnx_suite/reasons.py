@@ -18,9 +18,6 @@ FAILURES: Mapping[str, str] = {
         "the exact imaginary part is zero and ours is 6e-16; the expected 2e-7 is the rounding of the forward transform that made "
         "the input, and beyond the case's own tolerance of 1e-7"
     ),
-    r"^test_causal_conv_with_state_(kernel_size_one|with_bias_and_past_state_expanded)": (
-        "a defect that is not found yet: with a padding of no elements the result differs from run to run, and the process may die"
-    ),
     r"^test_gradient_of_": "Gradient is an operator for training; onnx's reference does not run it either",
 }
 """Cases that fail on every device."""
