@@ -57,7 +57,8 @@ class Transfers:
         """Before the launches: the array that an output will be in, of the caller's if one is given."""
         assert place.type is not None
         if array is None:
-            array = np.empty(place.type.dims, place.type.dtype.numpy)
+            large = place.uses and place.type.nbytes >= IN_PLACE_BYTES
+            array = (self._context.empty if large else np.empty)(place.type.dims, place.type.dtype.numpy)
         elif array.shape != place.type.dims or array.dtype != place.type.dtype.numpy:
             raise InputError(
                 f"output '{place.name}' is {place.type}, the array given for it {array.dtype}{array.shape}"
@@ -112,10 +113,10 @@ class Transfers:
 
     def _takes(self, place: Place, array: Array) -> bool:
         """Whether kernels may work on this array: large enough to pay, and not shared with another tensor of the run."""
-        if not place.uses or array.nbytes < IN_PLACE_BYTES or not self._context.in_place:
+        if not place.uses or array.nbytes < IN_PLACE_BYTES or not self._context.works_on(array):
             return False
         begin = array.__array_interface__["data"][0]
-        if begin % array.itemsize or any(begin < e and b < begin + array.nbytes for b, e in self._busy):
+        if any(begin < e and b < begin + array.nbytes for b, e in self._busy):
             return False
         self._busy.append((begin, begin + array.nbytes))
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 import threading
 import time
@@ -157,16 +158,28 @@ class Context:
             made = self.api.create("clCreateBuffer", self.handle, flags, view.nbytes, address)
         return Buffer(self.api, made, view.nbytes, keep=data if share else None)
 
-    @property
-    def in_place(self) -> bool:
-        """Whether kernels work in the host's memory itself, wherever it lies: true of processors, as far as is known.
+    def works_on(self, array: Array) -> bool:
+        """Whether kernels can work on a C-contiguous array where it lies: on processors, when it is aligned well enough.
 
-        Renderers that run on the processor keep copies of their own.
+        Drivers take memory to begin at a multiple of the device's alignment: PoCL's machine code faults elsewhere. Intel's is
+        right for any. Renderers that run on the processor keep copies of their own.
         """
-        return self.device.traits.kind == "cpu" and self.device.traits.family != "llvmpipe"
+        traits = self.device.traits
+        if traits.kind != "cpu" or traits.family == "llvmpipe":
+            return False
+        alignment = array.itemsize if traits.family == "intel-cpu" else traits.alignment
+        return bool(array.__array_interface__["data"][0] % alignment == 0)
+
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """A new array of the host's, aligned so that :meth:`works_on` it where it does on any."""
+        kind, alignment = np.dtype(dtype), self.device.traits.alignment
+        nbytes = kind.itemsize * math.prod(shape)
+        memory = np.empty(nbytes + alignment, np.uint8)
+        start = -memory.__array_interface__["data"][0] % alignment
+        return memory[start : start + nbytes].view(kind).reshape(shape)
 
     def over(self, array: Array) -> Buffer:
-        """A C-contiguous array of at least one byte as device memory, where :attr:`in_place`; nobody may change it meanwhile.
+        """A C-contiguous array of at least one byte as device memory, where it :meth:`works_on` it; nobody may change it meanwhile.
 
         What kernels write is in the array once :meth:`show` of it is done.
         """
