@@ -1,6 +1,6 @@
 """Where each network's time goes, launch by launch, beside what the device can do at most.
 
-usage: python bench/roofline.py [NETWORK …] [--build tuned] [--record FILE]
+usage: python bench/roofline.py [NETWORK …] [--build untuned] [--record FILE]
 
 Uses the models and programs that ``bench/peers.py`` has made in ``build/bench``. Every launch is timed on the device's own clock;
 its limit is the time that its arithmetic or its bytes must take at the least, by what two kernels that do nothing else
@@ -59,7 +59,7 @@ def _short(value: Any) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NETWORK")
-    parser.add_argument("--build", choices=tuple(BUILDS), default="tuned")
+    parser.add_argument("--build", choices=tuple(BUILDS), default="untuned")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long the launches are timed")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where peers.py has made models and programs")
     parser.add_argument("--record", type=Path, help="add the profiles to this JSON file")
@@ -67,12 +67,11 @@ def main() -> None:
     for network in arguments.networks or default_networks():
         name = Path(network).stem
         stem = arguments.folder / name / name
-        if not stem.with_suffix(".mace").exists():
-            parser.error(f"{stem.with_suffix('.mace')} is missing: run peers.py first")
-        found = {
-            "build": arguments.build,
-            **measure(stem.with_suffix(".mace"), stem.with_suffix(f"{BUILDS[arguments.build]}.bin"), arguments.seconds),
-        }
+        files = stem.with_suffix(".mace"), stem.with_suffix(f"{BUILDS[arguments.build]}.bin")
+        for file in files:
+            if not file.exists():
+                parser.error(f"{file} is missing: run peers.py first")
+        found = {"build": arguments.build, **measure(*files, arguments.seconds)}
         limit = sum(row["limit_seconds"] for row in found["launches"])
         print(f"{name}: {found['device_seconds'] * 1e3:.2f} ms in {len(found['launches'])} launches, "
               f"{limit / found['device_seconds']:.0%} of the limit", flush=True)  # fmt: skip
