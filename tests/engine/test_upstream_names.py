@@ -81,7 +81,9 @@ def test_a_context_for_several_engines(models: Path, device: Device, x: np.ndarr
     with refused.engine(models / "small.mace") as engine:
         engine.run({"x": x})
         assert engine.stats.programs_from_source > 0
-    kept = mace.GPUContextBuilder(device).set_storage_path(storage).set_opencl_binary_paths([program]).finalize()
+    settings = mace.GPUContextBuilder(device).set_storage_path(storage).set_opencl_binary_paths([program])
+    kept = settings.set_warm_up("background").finalize()
+    assert kept.settings.warm_up == "background"
     with kept.engine(models / "small.mace") as engine:
         engine.run({"x": x})
         assert engine.stats.programs_from_source == 0

@@ -71,6 +71,11 @@ class GPUContextBuilder:
         self._settings = replace(self._settings, reuse=policy)
         return self
 
+    def set_warm_up(self, warm_up: Literal["background"] | None) -> GPUContextBuilder:
+        """Whether general kernels answer while specialised ones are built, see :func:`mace.load`."""
+        self._settings = replace(self._settings, warm_up=warm_up)
+        return self
+
     def finalize(self) -> GPUContext:
         """Open the device. Raises ``NoDeviceError`` when there is none that fits (``Finalize``)."""
         settings = replace(self._settings, programs=(*self._paths, *self._bytes))
