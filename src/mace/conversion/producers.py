@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 
-from mace.errors import ConvertError, MissingExtraError
+from mace.errors import ConvertError, MaceError, MissingExtraError
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -28,7 +28,7 @@ def exported(what: str) -> Iterator[Path]:
         path = Path(folder, "model.onnx")
         try:
             yield path
-        except (ConvertError, MissingExtraError):
+        except MaceError:  # the conversion's own say what is wrong with the graph
             raise
         except Exception as error:  # exporters raise anything
             raise ConvertError(f"{what} cannot be exported to ONNX: {error}") from error

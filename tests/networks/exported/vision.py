@@ -56,7 +56,7 @@ class SuperResolution(nn.Module):
 
 
 class WarpedGrid(nn.Module):
-    """A spatial transformer: an affine grid that a small network chooses, and sampling at it; a deformed pool at the end."""
+    """A spatial transformer: an affine grid that a small network chooses, sampling at it, a norm over all channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,9 +66,8 @@ class WarpedGrid(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         turn = self.locate(image).view(-1, 2, 3)
         grid = nn.functional.affine_grid(turn, image.shape, align_corners=False)  # type: ignore[arg-type]
-        return nn.functional.adaptive_max_pool2d(
-            self.norm(nn.functional.grid_sample(image, grid, align_corners=False)), 8
-        )
+        sampled = nn.functional.grid_sample(image, grid, align_corners=False)
+        return nn.functional.max_pool2d(self.norm(sampled), (2, 3))
 
 
 def unet() -> Network:
@@ -140,4 +139,4 @@ def segformer() -> Network:
         num_labels=5,
     )
     model = Last(transformers.SegformerForSemanticSegmentation(config), "logits")
-    return Network(model, images((1, 3, 64, 64), (2, 3, 64, 64)), {"image": {0: "batch"}})
+    return Network(model, images((2, 3, 64, 64), (1, 3, 64, 64)), {"image": {0: "batch"}})
