@@ -78,7 +78,7 @@ $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'protobuf>=6.31'
 	@touch $@
 
-bench: $(VENV)/.bench ## Measure every number in docs/performance.md anew beside the other runtimes, and write it (an hour): NETWORKS="resnet50 …"
+bench: $(VENV)/.bench ## Measure every number in docs/performance.md anew beside the other runtimes, and write it (long): NETWORKS="resnet50 …"
 	$(BIN)/python bench/peers.py --record bench/results/peers.json $(NETWORKS)
 	$(BIN)/python bench/roofline.py --record bench/results/roofline.json $(NETWORKS)
 	$(BIN)/python bench/start.py --record bench/results/start.json $(NETWORKS)

@@ -193,7 +193,7 @@ def moved(record: Row) -> list[str]:
     ]
 
 
-def starts(record: Row) -> list[str]:
+def starts(networks: Mapping[str, Row]) -> list[str]:
     """What a start spends, by network: whole processes, and of mace's the engine alone, warm and cold."""
     head = [
         "network",
@@ -205,15 +205,21 @@ def starts(record: Row) -> list[str]:
         "engine, warm",
         "engine, cold",
     ]
-    rows = []
-    for network, row in record["networks"].items():
+    rows, groups = [], defaultdict(list)
+    for network, measured in networks.items():
+        row = measured["medians"]
+        groups[f"{measured['date']}, {measured['machine']}; medians of {measured['rounds']} rounds"].append(network)
         walls = {r: row[r]["wall"] for r in ("numpy", "device", "onnxruntime", "mace") if r in row}
         figures = [shown(walls.get(r), 0) for r in ("numpy", "device", "onnxruntime", "mace")]
         share = walls["mace"] / walls["onnxruntime"] if "onnxruntime" in walls else None
         engine = [shown(row[r]["engine"] if r in row else None, 0) for r in ("mace", "cold")]
         rows.append([network, *figures, f"**{shown(share)}**", *engine])
     return [
-        f"{record['date']}, {record['machine']}; medians of {record['rounds']} rounds of `bench/start.py`, ms.",
+        *(
+            [f"{words} of `bench/start.py`, ms." for words in groups]
+            if len(groups) == 1
+            else [f"- {', '.join(members)}: {words} of `bench/start.py`, ms." for words, members in groups.items()]
+        ),
         "*Cold* has neither a program file nor anything stored.",
         "",
         *table(head, rows),
@@ -326,14 +332,15 @@ def record(file: str) -> dict[str, Any] | None:
     return found
 
 
-def main() -> None:
-    def networks(file: str) -> dict[str, Any]:
-        path = RESULTS / file
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["networks"] if path.exists() else {}
-        return found
+def networks(file: str) -> dict[str, Row]:
+    """A record's rows by network, none where there is no record yet."""
+    found: dict[str, Row] = (record(file) or {"networks": {}})["networks"]
+    return found
 
+
+def main() -> None:
     rows, profiles = networks("peers.json"), networks("roofline.json")
-    moves, started = record("transfers.json"), record("start.json")
+    moves, started = record("transfers.json"), networks("start.json")
     (DOCS / "performance.md").write_text(page(rows, profiles, moves, started), encoding="utf-8")
     (DOCS / "performance.svg").write_text(chart(rows), encoding="utf-8")
     if profiles:

@@ -73,8 +73,8 @@ def main() -> None:
                 parser.error(f"{file} is missing: run peers.py first")
         found = {"build": arguments.build, **measure(*files, arguments.seconds)}
         limit = sum(row["limit_seconds"] for row in found["launches"])
-        print(f"{name}: {found['device_seconds'] * 1e3:.2f} ms in {len(found['launches'])} launches, "
-              f"{limit / found['device_seconds']:.0%} of the limit", flush=True)  # fmt: skip
+        took, share = found["device_seconds"], limit / found["device_seconds"]
+        print(f"{name}: {took * 1e3:.2f} ms in {len(found['launches'])} launches, {share:.0%} of the limit", flush=True)
         if arguments.record:
             add_to(arguments.record, name, found)
 

@@ -2,7 +2,7 @@
 
 usage: python bench/start.py [NETWORK …] [--rounds 15] [--cold 1] [--folder DIR] [--record FILE]
 
-NETWORK is a name of ``bench/networks.py`` or the path of an ONNX file with one input. Every round starts one fresh process
+NETWORK is as in ``bench/peers.py``, and so are those that are measured where none is named. Every round starts one fresh process
 per row, so that a drifting machine slows all of them alike; all caches are warm, Python's bytecode included, as it is for
 an installed package. Rows: `numpy`, a process that only imports numpy and makes the input, which any of them has to;
 `device`, one that besides opens mace's device and nothing more; `onnxruntime`; `mace`, with its program file; `cold`, mace
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bytecode import with_bytecode  # beside this script
-from peers import NETWORKS, THREADS, model_of, prepare_mace, processor  # beside this script
+from peers import THREADS, add_to, default_networks, model_of, prepare_mace, processor  # beside this script
 
 INPUT = "import numpy as np\nx = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)\n"
 BEGIN = "import time\nbegan = time.perf_counter()\n"
@@ -127,25 +127,23 @@ def show(network: str, medians: dict[str, dict[str, float]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--cold", type=int, default=1, help="rounds with neither file nor storage")
     parser.add_argument("--folder", type=Path, help="where the files are made, and found the next time")
-    parser.add_argument("--record", type=Path, help="write the medians to this JSON file")
+    parser.add_argument("--record", type=Path, help="add the medians to this JSON file, as peers.py does")
     options = parser.parse_args(arguments)
-    found = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for network in options.networks:
-            found[Path(network).stem] = measure(network, options.rounds, options.cold, folder)
-            show(Path(network).stem, found[Path(network).stem])
-    if options.record:
-        machine = f"{platform.machine()}, {os.cpu_count()} cores, {processor()}"
-        date = datetime.datetime.now(datetime.UTC).date().isoformat()
-        record = {"date": date, "machine": machine, "rounds": options.rounds, "networks": found}
-        options.record.parent.mkdir(parents=True, exist_ok=True)
-        options.record.write_text(json.dumps(record, indent=1) + "\n")
+        for network in options.networks or default_networks():
+            name, medians = Path(network).stem, measure(network, options.rounds, options.cold, folder)
+            show(name, medians)
+            if options.record:
+                date = datetime.datetime.now(datetime.UTC).date().isoformat()
+                machine = f"{platform.machine()}, {os.cpu_count()} cores, {processor()}"
+                row = {"date": date, "machine": machine, "rounds": options.rounds, "medians": medians}
+                add_to(options.record, name, row)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def test_starts_on_the_page(scripts: dict[str, ModuleType]) -> None:
     """Whole processes with mace's share of ONNX Runtime's, and the engine's part warm and cold; what is missing is a dash."""
     walls = {"numpy": 100.0, "device": 150.0, "onnxruntime": 200.0, "mace": 180.0, "cold": 3000.0}
     row_of = {r: {"wall": w, "engine": w - 100, "cpu": 0.0, "memory": 0.0} for r, w in walls.items()}
-    record = {"date": "2026-01-02", "machine": "a machine", "rounds": 9, "networks": {"net": row_of}}
+    record = {"net": {"date": "2026-01-02", "machine": "a machine", "rounds": 9, "medians": row_of}}
     assert "| net | 100 | 150 | 200 | 180 | **0.90** | 80 | 2900 |" in scripts["page"].page(
         {"n": row(mace=1.0)}, {}, None, record
     )
@@ -143,8 +143,18 @@ def test_limits_on_the_page(scripts: dict[str, ModuleType]) -> None:
 def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
     """The pages in the docs are what the recorded results give: nobody has typed into either."""
     page = scripts["page"]
-    read = {f: page.RESULTS / f"{f}.json" for f in ("peers", "roofline")}
-    rows, profiles = ({} if not p.exists() else json.loads(p.read_text())["networks"] for p in read.values())
-    more = [page.record(f"{name}.json") for name in ("transfers", "start")]
-    assert (page.DOCS / "performance.md").read_text() == page.page(rows, profiles, *more)
+    rows, profiles, started = (page.networks(f"{name}.json") for name in ("peers", "roofline", "start"))
+    text = page.page(rows, profiles, page.record("transfers.json"), started)
+    assert (page.DOCS / "performance.md").read_text() == text
     assert (page.DOCS / "performance.svg").read_text() == page.chart(rows)
+
+
+def test_readme_says_what_was_recorded(scripts: dict[str, ModuleType]) -> None:
+    """The figures in the README are the least and the most of the recorded ones."""
+    page, readme = scripts["page"], " ".join((ROOT / "README.md").read_text().split())
+    medians = [row["medians"] for row in page.networks("peers.json").values()]
+    steady = [page.ratio(m, "steady", "mace") for m in medians]
+    start = [page.ratio(m, "process", "mace", "onnxruntime") for m in medians]
+    assert len(medians) == 7
+    assert f"a run of seven networks takes {min(steady):.2f} to {max(steady):.2f} of the time of the best" in readme
+    assert f"first result in {min(start):.2f} to {max(start):.2f} of ONNX Runtime's time" in readme

@@ -104,14 +104,23 @@ def test_settings_of_the_engine(folder: Path) -> None:
     path.write_text(TEXT + "runtime=GPU\nnum_threads=2\ngpu_priority_hint=1\nopencl_cache_reuse_policy=0\n")
     config = read_run_config(path)
     assert config.device == "gpu"
+    assert config.file("program") == folder / "interior" / "mace_cl_compiled_program.bin"
+    assert config.file("storage") == folder / "interior"
     assert run_config_arguments(config) == {
-        "compiled_program": folder / "interior" / "mace_cl_compiled_program.bin",
-        "storage": folder / "interior",
         "parameters": folder / "interior" / "tuned.json",
         "reuse": "none",
         "priority": "low",
         "threads": 2,
     }
+
+
+def test_what_is_not_measured_is_said(folder: Path, capsys: Printed) -> None:
+    """A measurement starts with the usual settings: what the file sets beside the model and its program is named."""
+    path = folder / "mace_run.config"
+    path.write_text("model_file=digits.mace\nnum_threads=1\n")
+    once = ["--quick", "--cold", "0", "--rounds", "1", "--runs", "1", "--seconds", "0.1", "--no-profile"]
+    assert main(["bench", "--config", str(path), "--shape", "image=1x1x8x8", *once]) == 0
+    assert "threads: without effect on what is measured" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(("raw", "said"), [(b"\xff\xfe\x00", "no text"), (b"hello\n", "no line of the form")])

@@ -134,7 +134,7 @@ def test_keras_signature(keras_model: Any) -> None:
     assert info.graph.inputs["image"].shape == (2, 9, 8, 3)
     _agrees(info.graph, keras_model)
 
-    class Plain(tf.keras.Model):  # type: ignore[misc]
+    class Plain(tf.keras.Model):
         def call(self, x: Any) -> Any:
             return x * 2.0
 
@@ -153,8 +153,8 @@ def test_saved_model(keras_model: Any, tmp_path: Path) -> None:
     names = sorted(tf.saved_model.load(tmp_path / "saved").signatures["serving_default"].structured_outputs)
     _agrees(convert_tensorflow(tmp_path / "saved").graph, keras_model, names)
 
-    class Bare(tf.Module):  # type: ignore[misc]
-        @tf.function(input_signature=[tf.TensorSpec((2,), tf.float32)])  # type: ignore[untyped-decorator]
+    class Bare(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((2,), tf.float32)])
         def other(self, x: Any) -> Any:
             return x
 

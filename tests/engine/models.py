@@ -1,4 +1,4 @@
-"""A small model that tests of the engine run."""
+"""A small model that tests of the engine run, and the matrix of implementations."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from onnx import TensorProto, helper, numpy_helper
 from mace.tensor import Array
 
 
-def small_model(batch: int | str = 1) -> onnx.ModelProto:
+def small_model(batch: int | str = 1, *, channels: int = 3, filters: int = 8, extent: int = 12) -> onnx.ModelProto:
     """A convolution, a pool and a classifier, with fixed random weights."""
     rng = np.random.default_rng(0)
     weights = {
-        "w": rng.standard_normal((8, 3, 3, 3)),
-        "b": rng.standard_normal(8),
-        "fc": rng.standard_normal((8, 5)),
+        "w": rng.standard_normal((filters, channels, 3, 3)),
+        "b": rng.standard_normal(filters),
+        "fc": rng.standard_normal((filters, 5)),
     }
     nodes = [
         helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]),
@@ -27,7 +27,7 @@ def small_model(batch: int | str = 1) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "small",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, 12, 12])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, channels, extent, extent])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 5])],
         [numpy_helper.from_array(v.astype(np.float32), n) for n, v in weights.items()],
     )

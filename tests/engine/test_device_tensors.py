@@ -218,8 +218,9 @@ def test_torch_in_and_out(engine: MaceEngine) -> None:
 
 def test_pyopencl_in_and_out(engine: MaceEngine) -> None:
     """An array of pyopencl on the engine's context goes in by its address, offset included; a result comes out as one."""
-    cl = pytest.importorskip("pyopencl")
-    cl_array = pytest.importorskip("pyopencl.array")
+    import pyopencl as cl
+    import pyopencl.array as cl_array
+
     context = cl.Context.from_int_ptr(engine.context.handle.pointer)
     queue = cl.CommandQueue(context)
     whole = cl_array.to_device(queue, np.concatenate([image(1), image(2)]))

@@ -35,7 +35,7 @@ def run_with(model: Path, device: str, data: bytes, trust: str = "any") -> MaceE
     """Run the model beside such a file and compare with the reference; the engine, closed, for its statistics."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with mace.load(model, device=device, compiled_program=data, storage=False, trust=trust) as engine:  # type: ignore[arg-type]
+        with mace.load(model, device=device, compiled_program=data, storage=False, trust=trust) as engine:
             result = engine.run({"x": X})["y"]
     np.testing.assert_allclose(result, expected(small_model(), X), rtol=2e-5, atol=1e-5)
     return engine

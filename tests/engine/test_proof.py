@@ -87,7 +87,7 @@ def wrong(compiled: tuple[bytes, Plan, str]) -> tuple[bytes, dict[str, str]]:
         outputs = outputs_of(data, entry, plan)
         if outputs is not None and outputs != dict(noted_outputs(entry)):
             return bad, outputs
-    pytest.skip("no flip was found that changes a result")
+    pytest.fail("none of twelve flips of an arithmetic instruction changes a result")
 
 
 @pytest.mark.usefixtures("state")

@@ -16,7 +16,7 @@ from tests.engine.models import expected, small_model
 
 
 @pytest.fixture
-def x() -> np.ndarray:  # type: ignore[type-arg]
+def x() -> np.ndarray:
     """One input."""
     return np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
 
@@ -41,7 +41,7 @@ def models(compiled: dict[str, Path], model_path: Path, device: Device, tmp_path
     return tmp_path / "models"
 
 
-def test_a_runtime_by_name(models: Path, device: Device, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[type-arg]
+def test_a_runtime_by_name(models: Path, device: Device, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """``MaceRuntime`` finds model and program file by the model's name, in a folder, a variable, or as a path."""
     want = expected(small_model(), x)
     with mace.MaceRuntime(model_name="small", device=device, models_folder=models, storage=False) as runtime:
@@ -61,7 +61,7 @@ def test_a_runtime_by_name(models: Path, device: Device, x: np.ndarray, monkeypa
 
 
 @pytest.mark.filterwarnings("ignore:program file passed over")
-def test_a_context_for_several_engines(models: Path, device: Device, x: np.ndarray, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_a_context_for_several_engines(models: Path, device: Device, x: np.ndarray, tmp_path: Path) -> None:
     """``GPUContextBuilder`` opens one device for several engines, with program paths, bytes, storage and reuse policy."""
     storage, program = tmp_path / "kept", models / "small.bin"
 
@@ -89,7 +89,7 @@ def test_a_context_for_several_engines(models: Path, device: Device, x: np.ndarr
         assert engine.stats.programs_from_source == 0
 
 
-def test_a_parameter_path(models: Path, device: Device, x: np.ndarray, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_a_parameter_path(models: Path, device: Device, x: np.ndarray, tmp_path: Path) -> None:
     """The parameter path is read when something is planned, and a file that is none is an error naming it."""
     path = tmp_path / "tuned.json"
     with mace.load(models / "small.mace", device, storage=False) as engine:
@@ -102,7 +102,7 @@ def test_a_parameter_path(models: Path, device: Device, x: np.ndarray, tmp_path:
         engine.run({"x": x})
 
 
-def test_the_optimised_model(models: Path, model_path: Path, device: Device, x: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_the_optimised_model(models: Path, model_path: Path, device: Device, x: np.ndarray) -> None:
     """Written as ``.mace`` it is the same model and starts from the program beside it; as ``.onnx`` others run it alike."""
     with mace.load(models / "small.mace", device, models / "small.bin", storage=False) as engine:
         ours = engine.run({"x": x})["y"]
@@ -128,7 +128,7 @@ def test_status_of_errors() -> None:
     assert status.of(ModelFileError("x")) is status.MACE_RUNTIME_ERROR
 
 
-def test_a_tensor_knows_its_type(x: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_a_tensor_knows_its_type(x: np.ndarray) -> None:
     """Shape and element type of a ``MaceTensor`` are those of its data."""
     tensor = mace.MaceTensor(x, "NCHW")
     assert (tensor.shape, tensor.dtype, tensor.data_format) == ((1, 3, 12, 12), mace.DType.FLOAT32, "NCHW")

@@ -85,7 +85,7 @@ def test_atomic_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     atomic_write(path, [b"old"])
 
-    def pieces():  # type: ignore[no-untyped-def]
+    def pieces():
         yield b"new"
         raise OSError(28, "No space left on device")
 
@@ -111,10 +111,10 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
 def test_folders_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Our own variables come first, then the XDG base directories, of which relative ones are ignored."""
     monkeypatch.setenv("MACE_STATE_DIR", str(tmp_path))
-    assert state_folder() == tmp_path
+    assert state_folder() == str(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "mace"
+    assert cache_folder() == str(tmp_path / "mace")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache_folder() == Path.home() / ".cache" / "mace"
+    assert cache_folder() == str(Path.home() / ".cache" / "mace")
     monkeypatch.setenv("MACE_CACHE_DIR", str(tmp_path / "x"))
-    assert cache_folder() == tmp_path / "x"
+    assert cache_folder() == str(tmp_path / "x")

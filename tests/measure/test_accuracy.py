@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mace.errors import ConfigError, InputError
 from mace.measure.accuracy import Contender, compare, measure_accuracy
@@ -111,10 +112,9 @@ def test_a_plugin_that_fails_on_a_sample(tmp_path: Path) -> None:
 
 def test_labelled_folders_of_images(tmp_path: Path) -> None:
     """A folder per class numbers the classes by name; a list names each file's label."""
-    image = pytest.importorskip("PIL.Image")
     for name in ("cat/1.png", "cat/2.png", "ant/1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        image.new("RGB", (4, 4)).save(tmp_path / name)
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
     assert [label for _, label in labelled_items(tmp_path)] == [0, 1, 1]
     (tmp_path / "labels.csv").write_text("cat/1.png,7\nant/1.png,dog\n")
     assert [label for _, label in labelled_items(tmp_path)] == [7, "dog"]

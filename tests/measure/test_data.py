@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mace.deployment.records import TensorSpec
 from mace.errors import InputError, StorageError
@@ -17,7 +18,7 @@ IMAGE = {"x": TensorType(DType.FLOAT32, (1, 3, 8, 6))}
 OPEN = {"x": TensorType(DType.FLOAT32, ("batch", 2))}
 
 
-def samples(source: DataSource, inputs: dict[str, TensorType]) -> list[dict[str, np.ndarray]]:  # type: ignore[type-arg]
+def samples(source: DataSource, inputs: dict[str, TensorType]) -> list[dict[str, np.ndarray]]:
     """All samples of a source."""
     return list(source.samples(inputs))
 
@@ -81,9 +82,8 @@ def test_images_counted_as_nhwc_are_turned(tmp_path: Path) -> None:
 
 def test_images_from_a_folder(tmp_path: Path) -> None:
     """Pictures of any size come out in the model's, scaled and normalised, in the order of their names."""
-    image = pytest.importorskip("PIL.Image")
     for i, name in enumerate(("b.png", "a.png")):
-        image.new("RGB", (20, 10), (255 * i, 0, 0)).save(tmp_path / name)
+        Image.new("RGB", (20, 10), (255 * i, 0, 0)).save(tmp_path / name)
     options = ImageOptions(mean=(0.5,), std=(0.5,))
     first, second = samples(DataSource((str(tmp_path),), images=options), IMAGE)
     assert first["x"].shape == (1, 3, 8, 6)
@@ -95,8 +95,7 @@ def test_images_from_a_folder(tmp_path: Path) -> None:
 
 def test_images_are_cropped_and_may_be_bgr(tmp_path: Path) -> None:
     """Cropping keeps the middle; bgr turns the channels; other layouts and element types are met."""
-    image = pytest.importorskip("PIL.Image")
-    picture = image.new("RGB", (40, 20), (0, 0, 0))
+    picture = Image.new("RGB", (40, 20), (0, 0, 0))
     picture.paste((200, 0, 0), (10, 0, 30, 20))
     picture.save(tmp_path / "x.png")
     kind = TensorType(DType.UINT8, (1, 10, 10, 3))

@@ -18,8 +18,6 @@ from mace.model_file import load_model, save_model
 from mace.ops import registry
 from mace.ops.lowering import KernelCall, LowerContext, Operator
 
-pytest.importorskip("onnxruntime")
-
 
 def run(model: Path, source: Path, device: str, **options: Any) -> Validation:
     """Validate on made-up numbers, keeping nothing."""

@@ -50,7 +50,7 @@ def assert_same(a: Graph, b: Graph) -> None:
 
 
 def _graph(constants: dict[str, np.ndarray], **attrs: object) -> Graph:
-    node = Node("Custom", ("x", *constants), ("y",), attrs, "node", "test")  # type: ignore[arg-type]
+    node = Node("Custom", ("x", *constants), ("y",), attrs, "node", "test")
     types = {"y": TensorType(F32, ("batch", None, 3))}
     return Graph("g", {"x": TensorType(F32, ("batch", 2))}, ("y",), (node,), constants, types, 21)
 

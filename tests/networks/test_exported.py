@@ -28,5 +28,5 @@ def test_exported_network_agrees(name: str, exporter: str, tmp_path: Path) -> No
     network = make(name)
     if exporter not in network.exporters:
         pytest.skip(f"the {exporter} exporter cannot write this network")
-    found = compare(network, exporter, tmp_path)  # type: ignore[arg-type]
+    found = compare(network, exporter, tmp_path)
     assert found.worst <= LIMIT, found.errors

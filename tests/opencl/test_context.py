@@ -68,7 +68,7 @@ def test_an_argument_can_be_replaced(context: Context, program: Program, x: np.n
     np.testing.assert_array_equal(read(context, one), x * 2)
     np.testing.assert_array_equal(read(context, two), -x)
     with pytest.raises(TypeError, match="numpy scalar"):
-        launch.set_argument(2, 1.5)  # type: ignore[arg-type]
+        launch.set_argument(2, 1.5)
 
 
 def test_launches_keep_their_buffers_alive(context: Context, program: Program, x: np.ndarray) -> None:

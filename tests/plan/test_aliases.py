@@ -21,7 +21,7 @@ def plan_of(nodes: list[Node], channels: dict[str, int], outputs: list[str], spa
 
 def offsets(plan: Plan, op: str) -> list[int]:
     """Where each launch of an operator writes."""
-    return [s.args[-1].offset for s in plan.steps if isinstance(s, Launch) and s.op == op]  # type: ignore[union-attr]
+    return [s.args[-1].offset for s in plan.steps if isinstance(s, Launch) and s.op == op]
 
 
 def test_parts_of_a_concat_are_written_in_place() -> None:

@@ -24,7 +24,7 @@ def net(channels: int = 64, size: int = 28, outputs: tuple[str, ...] = ("y",), *
     ]
     weights = {
         "d": np.ones((channels, 1, 3, 3), np.float32),
-        "p": np.ones((channels, channels // int(attrs.get("group", 1)), 1, 1), np.float32),  # type: ignore[call-overload]
+        "p": np.ones((channels, channels // int(attrs.get("group", 1)), 1, 1), np.float32),
     }
     return graph(nodes, {"x": shape}, {"a": shape, "y": shape}, list(outputs), **weights)
 

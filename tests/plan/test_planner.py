@@ -117,7 +117,7 @@ def test_a_reshape_is_no_launch() -> None:
     shape = np.array([4, 4], np.int64)
     nodes = [Node("Relu", ("x",), ("a",)), Node("Reshape", ("a", "s"), ("b",)), Node("Relu", ("b",), ("y",))]
     plan = make_plan(graph(nodes, {"x": (16,)}, {"a": (16,), "b": (4, 4), "y": (4, 4)}, ["y"], s=shape), traits()).plan
-    assert [s.op for s in plan.steps] == ["Relu", "Relu"]  # type: ignore[union-attr]
+    assert [s.op for s in plan.steps] == ["Relu", "Relu"]
 
 
 def test_an_operator_without_kernel_is_a_host_step() -> None:

@@ -52,7 +52,7 @@ def as_by_hand(content: ProgramContent) -> Table:
         for k in e.kernels:
             group = (*(k.local_size or ()), 0, 0, 0)[:3]
             source = bytes.fromhex(k.source_sha256) if k.source_sha256 else bytes(32)
-            kernels.append(Kernel(number, group, k.name, k.options, source))  # type: ignore[arg-type]
+            kernels.append(Kernel(number, group, k.name, k.options, source))
     return Table(devices, sections, kernels)
 
 
@@ -61,7 +61,7 @@ def test_a_table_made_by_hand_is_read() -> None:
     bare = by_hand.table(example())
     content = decode_program(bare).content
     assert sorted(as_by_hand(content).sections) == sorted(
-        s._replace(device=content.devices.index(content.entries[n].device)) if s.device != ANY_DEVICE else s  # type: ignore[arg-type]
+        s._replace(device=content.devices.index(content.entries[n].device)) if s.device != ANY_DEVICE else s
         for n, s in enumerate(example().sections)
     )
     assert decode_program(by_hand.table(example(), magic=b"MACE")).content == content

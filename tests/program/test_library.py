@@ -65,7 +65,7 @@ def test_every_component_counts(
     tmp_path: Path, identity: DeviceIdentity, trust: Trust, field: str, value: str | int, reason: Reason
 ) -> None:
     """Whatever differs, the entry is a miss with its own reason, and still a hint."""
-    other = replace(identity, **{field: value})  # type: ignore[arg-type]
+    other = replace(identity, **{field: value})
     save_own(tmp_path / "file", entry("k", b"x", identity), trust)
     library = ProgramLibrary(other, programs=[tmp_path / "file"], trust=trust)
     assert library.find("plan", "k") is None

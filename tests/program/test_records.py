@@ -36,7 +36,7 @@ def test_inspect_in_plain_words(tmp_path: Path, content: ProgramContent, trust: 
 @pytest.mark.parametrize("layout", ["envelope", "table", "upstream", "upstream-old"])
 def test_inspect_reads_every_layout(content: ProgramContent, trust: Trust, layout: str) -> None:
     """Each layout is recognised by its bytes, and a foreign file says how it could be loaded."""
-    report = inspect_program(encode_as(content, layout), trust=trust)  # type: ignore[arg-type]
+    report = inspect_program(encode_as(content, layout), trust=trust)
     assert report.readable
     assert "trust='any'" in report.words[-1]
 
@@ -95,8 +95,8 @@ def test_check(
 ) -> None:
     """The four answers, with every component side by side."""
     data = encode_program(content).to_bytes()
-    ours = replace(identity, **change)  # type: ignore[arg-type]
-    report = check_program(data, ours, reuse=reuse, trust=replace(trust, policy="any"))  # type: ignore[arg-type]
+    ours = replace(identity, **change)
+    report = check_program(data, ours, reuse=reuse, trust=replace(trust, policy="any"))
     if reuse == "none":
         fitness = Fitness.UNSUPPORTED if not change and report.fitness is Fitness.UNSUPPORTED else Fitness.RECOMPILE
     assert (report.fitness, report.reason) == (fitness, reason)
@@ -121,9 +121,9 @@ def test_check_knows_spirv(identity: DeviceIdentity, trust: Trust) -> None:
 def test_converted_there_and_back(content: ProgramContent) -> None:
     """Our own layouts hold everything; upstream's hold the programs."""
     for layout in ("envelope", "table"):
-        assert decode_program(encode_as(content, layout)).content == content  # type: ignore[arg-type]
+        assert decode_program(encode_as(content, layout)).content == content
     for layout in ("upstream", "upstream-old"):
-        back = decode_program(encode_as(content, layout)).content  # type: ignore[arg-type]
+        back = decode_program(encode_as(content, layout)).content
         assert [bytes(e.payload) for e in back.entries] == [bytes(content.entries[1].payload)]
     with pytest.raises(ValueError, match="only the envelope"):
         encode_as(content, "table", compressed=True)

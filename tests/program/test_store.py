@@ -11,6 +11,7 @@ import pytest
 from mace.device import DeviceIdentity
 from mace.errors import StorageWarning
 from mace.files.atomic import TEMPORARY_SUFFIX
+from mace.files.stamps import StampBook
 from mace.program.content import Entry, ProgramContent, merge
 from mace.program.files import DEFAULT_NAME, write_program
 from mace.program.keys import generate_keys
@@ -20,6 +21,7 @@ from mace.program.signatures import sign_file
 from mace.program.store import ProgramStore, within
 from mace.program.store_admin import clear, collect, stored_files
 from mace.program.trust import Origin, Trust, TrustPolicy
+from tests.ordinary_user import as_ordinary_user, give_to_ordinary_user
 
 
 def plan(key: str, size: int = 10) -> ProgramContent:
@@ -198,16 +200,21 @@ def test_more_than_a_file_holds_is_a_warning(tmp_path: Path, trust: Trust, monke
         assert ProgramStore(tmp_path, trust=trust).save(plan("a")).reason is Reason.NOT_SAVED
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_store_is_a_warning(tmp_path: Path, trust: Trust) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="another user's rights are tried in a forked process")
+def test_a_read_only_store_is_a_warning(tmp_path: Path) -> None:
     """A folder without write permission is read, and not written."""
-    store = ProgramStore(tmp_path / "store", trust=trust)
-    store.save(plan("a"))
-    store.folder.chmod(0o500)
-    with pytest.warns(StorageWarning):
-        store.save(plan("b"))
-    store.folder.chmod(0o700)
-    assert [e.key for e in loaded(store).entries] == ["a"]
+    give_to_ordinary_user(tmp_path)
+
+    def work() -> list[object]:
+        store = ProgramStore(tmp_path / "store", trust=Trust(stamps=StampBook(tmp_path / "stamps")))
+        store.save(plan("a"))
+        store.folder.chmod(0o500)
+        with pytest.warns(StorageWarning):
+            outcome = store.save(plan("b"))
+        store.folder.chmod(0o700)
+        return [outcome.reason, [e.key for e in loaded(store).entries]]
+
+    assert as_ordinary_user(work) == [Reason.NOT_SAVED, ["a"]]
 
 
 def test_a_busy_lock_is_waited_for_shortly(tmp_path: Path, trust: Trust) -> None:

@@ -131,7 +131,7 @@ def test_files_others_can_write_are_read_into_memory(tmp_path: Path, content: Pr
 def test_upstream_files_need_the_opt_in(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
     """Upstream's layouts cannot be signed, so they reach a driver only when the call says so."""
     for layout in ("upstream", "upstream-old"):
-        data = encode_as(content, layout)  # type: ignore[arg-type]
+        data = encode_as(content, layout)
         with pytest.raises(TrustError):
             open_trusted(data, trust)
         assert open_trusted(data, replace(trust, policy="any")).file.content.entries

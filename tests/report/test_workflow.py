@@ -48,7 +48,7 @@ def test_the_commands_put_a_model_on_a_device(tool: str, tools: Path, tmp_path: 
     name = "dig its' $HOME.mace"
     mace.convert(DIGITS / "digits.onnx", name)
     place = tmp_path / "device"
-    lines = deployment(name, tool, ("--shape", "image=2x1x8x8"), str(place))  # type: ignore[arg-type]
+    lines = deployment(name, tool, ("--shape", "image=2x1x8x8"), str(place))
     done = subprocess.run(["sh", "-ec", "\n".join(lines)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (place / name).exists()

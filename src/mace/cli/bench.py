@@ -81,6 +81,8 @@ def bench(
         "threads": _counts("--threads", threads),
     }
     start_from = target.program(program) if target else program
+    if target:
+        target.warn_of_unmeasured()
     wanted = replace(
         QUICK if quick else BenchOptions(),
         device=target.device(device) if target else device,

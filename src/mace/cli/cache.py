@@ -63,7 +63,7 @@ def clear(storage: StorageOption = None, as_json: JsonOption = False) -> None:
 def _folder(storage: Path | None) -> Path:
     from mace.files.folders import programs_folder
 
-    return storage if storage is not None else programs_folder()
+    return storage if storage is not None else Path(programs_folder())
 
 
 def _show(removed: Removed, as_json: bool) -> None:

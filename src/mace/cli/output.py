@@ -20,9 +20,20 @@ from mace.errors import MaceError
 from mace.report.text import counted, duration, plain, size
 
 __all__ = [
-    "console", "counted", "duration", "emit_json", "error", "line", "pairs", "plain", "raw", "shortened", "size", "table",
+    "console",
+    "counted",
+    "duration",
+    "emit_json",
+    "error",
+    "line",
+    "pairs",
+    "plain",
+    "raw",
+    "shortened",
+    "size",
+    "table",
     "warning",
-]  # fmt: skip
+]
 
 PIPE_WIDTH = 200
 """Columns of a table that nobody is looking at."""

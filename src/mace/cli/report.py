@@ -133,6 +133,7 @@ def _bench(target: Target, program: Path | None, quick: bool, device: str, say: 
     from mace.measure.bench import QUICK, BenchOptions
     from mace.measure.bench import bench as run_bench
 
+    target.warn_of_unmeasured()
     options = replace(
         QUICK if quick else BenchOptions(),
         device=device,

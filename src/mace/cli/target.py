@@ -60,10 +60,14 @@ class Target:
 
         if self.spec is not None:
             return engine_arguments(self.spec.settings)
-        if self.run_config is None:
-            return {}
-        named = run_config_arguments(self.run_config)
-        return {k: v for k, v in named.items() if k not in ("compiled_program", "storage")}
+        return {} if self.run_config is None else run_config_arguments(self.run_config)
+
+    def warn_of_unmeasured(self) -> None:
+        """Tell what a ``mace_run.config`` sets that measuring processes do not take over: they start with usual settings."""
+        if self.run_config is None or not (names := list(self.engine_arguments())):
+            return
+        text = f"{self.run_config.path}: {', '.join(names)}: without effect on what is measured"
+        output.warning(ConfigWarning(text))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes that the deployment file declares, with dimensions in the model's order."""

@@ -54,8 +54,8 @@ def tune(
         output.emit_json({**asdict(report), "tunings": kept})
         return
     already = f", {report.already} were before" if report.already else ""
-    output.line("{} of {} tuned{}, {} tried in {:.0f} s", report.done, output.counted(report.problems, "problem"), already,
-                output.counted(report.tried, "candidate"), report.seconds)  # fmt: skip
+    problems, tried = output.counted(report.problems, "problem"), output.counted(report.tried, "candidate")
+    output.line("{} of {} tuned{}, {} tried in {:.0f} s", report.done, problems, already, tried, report.seconds)
     if report.gain > 1.0:
         output.line("the tuned launches run {:.2f} times as fast as untuned", report.gain)
     elif report.tried:

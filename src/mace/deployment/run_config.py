@@ -119,10 +119,9 @@ def read_run_config(path: str | os.PathLike[str]) -> RunConfig:
         hint = "A file of tuned parameters is named by opencl_parameter_file=… in a text of its own"
         raise ConfigError("is no text of name=value lines", path=path, hint=hint) from None
     settings = tuple(_settings(text))
-    config = RunConfig(Path(path), settings, ())
     if not settings and text.strip():
         raise ConfigError("has no line of the form name=value", path=path)
-    return RunConfig(config.path, settings, tuple(_notes(config)))
+    return RunConfig(Path(path), settings, tuple(_notes(settings)))
 
 
 def _settings(text: str) -> Iterator[Setting]:
@@ -132,9 +131,9 @@ def _settings(text: str) -> Iterator[Setting]:
             yield Setting(number, found[1], found[2].strip().strip("'\""))
 
 
-def _notes(config: RunConfig) -> Iterator[str]:
+def _notes(settings: tuple[Setting, ...]) -> Iterator[str]:
     choices = {"opencl_cache_reuse_policy": REUSE, "gpu_priority_hint": PRIORITIES}
-    for s in config.settings:
+    for s in settings:
         where = f"line {s.line}: {s.name}"
         if s.key in WITHOUT_EFFECT:
             yield f"{where} has no effect: {WITHOUT_EFFECT[s.key]}"

@@ -56,7 +56,7 @@ def diagnose(
     Raises ``StorageError`` when the place is not there.
     """
     found_device, findings = check_devices(device)
-    kept = Path(storage) if storage is not None else programs_folder()
+    kept = Path(storage) if storage is not None else Path(programs_folder())
     findings += [*check_state(), *check_storage(kept)]
     checked = ["devices and drivers", "state folder", f"storage {kept}"]
     around = _around(place, files)

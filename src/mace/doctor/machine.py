@@ -50,7 +50,7 @@ def _narrowed(device: Device) -> Iterator[Finding]:
     wide, narrow = traits_of(device.info).vector_width, device.traits.vector_width
     if narrow < wide:
         detail = f"its compiler once died of wide vectors, so kernels use {narrow} lanes of {wide}"
-        kept = cache_folder() / "devices.json"
+        kept = Path(cache_folder(), "devices.json")
         yield Finding.make(Code.VECTORS_NARROWED, device.label, detail, "rm", "-f", "--", kept)
 
 
@@ -122,7 +122,7 @@ def _let_write(folder: Path) -> tuple[str, ...]:
 
 def check_state() -> Iterator[Finding]:
     """Is the folder private that remembers which files are this user's own?"""
-    for folder in (state_folder() / "stamps", state_folder() / "trust"):
+    for folder in (Path(state_folder(), "stamps"), Path(state_folder(), "trust")):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             yield Finding.make(
                 Code.STATE_NOT_PRIVATE, folder, "it is no plain folder", "mv", "-n", "--", folder, f"{folder}.aside"

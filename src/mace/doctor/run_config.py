@@ -36,8 +36,9 @@ def check_config(config: Path, around: Surroundings) -> Iterator[Finding]:
         yield Finding.make(Code.CONFIG_UNREADABLE, config, str(error), "mv", "-n", "--", config, f"{config}.aside")
         return
     for setting in read.settings:
-        if CODES.get(PATHS.get(setting.key, "input")) is not None and setting.value:
-            yield from _check_setting(setting, read, around)
+        kind = PATHS.get(setting.key)
+        if kind in CODES and setting.value:
+            yield from _check_setting(setting, CODES[kind], read, around)
 
 
 def check_parameter_variable(around: Surroundings) -> Iterator[Finding]:
@@ -81,8 +82,8 @@ def is_binary(config: Path) -> bool:
     return is_parameters(config)
 
 
-def _check_setting(setting: Setting, config: RunConfig, around: Surroundings) -> Iterator[Finding]:
-    code, path = CODES[PATHS[setting.key]], config.place(setting)
+def _check_setting(setting: Setting, code: Code, config: RunConfig, around: Surroundings) -> Iterator[Finding]:
+    path = config.place(setting)
     where = f"{config.path}, line {setting.line}: {setting.name}"
     if code is Code.STORAGE_PATH:
         if not path.is_dir():

@@ -19,10 +19,8 @@ def engine_arguments(settings: RunSettings) -> dict[str, Any]:
 
 
 def run_config_arguments(config: RunConfig) -> dict[str, Any]:
-    """Keyword arguments of :func:`mace.load` for what a ``mace_run.config`` names; files need not be there."""
+    """Keyword arguments of :func:`mace.load` for how a ``mace_run.config`` wants a model to be run."""
     found: dict[str, Any] = {
-        "compiled_program": config.file("program"),
-        "storage": config.file("storage"),
         "parameters": config.file("parameters"),
         "reuse": REUSE.get(config.value("opencl_cache_reuse_policy")),
         "priority": PRIORITIES.get(config.value("gpu_priority_hint")),

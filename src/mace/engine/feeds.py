@@ -46,7 +46,7 @@ def _checked(
         value = value.data
     if context is not None and not isinstance(value, np.ndarray) and _may_be_foreign(value):
         value = _adopted(name, value, context())
-        if hasattr(value, "buffer") and not isinstance(value, np.ndarray):
+        if hasattr(value, "buffer"):  # a tensor on the device
             _check_dtype(name, expected, DType.of(value.dtype))
             _check_shape(name, expected, value, extents)
             return value

@@ -13,11 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mace.plan.plan import NOTHING
 from mace.tensor import Array, DType, TensorType
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mace.execution.executor import Executor
     from mace.graph.ir import Graph
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 MAX_PLANS = 16
 """Plans kept ready per stage; the one used longest ago goes first."""
 
@@ -64,12 +63,11 @@ class Stage:
         self._lock = threading.Lock()
 
     def run(
-        self, feeds: Mapping[str, Any], *, resident: Container[str] = (), into: Mapping[str, Array] = _NOTHING
+        self, feeds: Mapping[str, Any], *, resident: Container[str] = (), into: Mapping[str, Array] = NOTHING
     ) -> dict[str, Any]:
         """Outputs by name for checked feeds; ``resident`` and ``into`` are those of ``Executor.run``."""
-        if self.deciding:
-            feeds = {n: v if n not in self.deciding or isinstance(v, list) or v is None else np.asarray(v)
-                     for n, v in feeds.items()}  # fmt: skip
+        if self.deciding:  # their values are looked at here
+            feeds = {n: np.asarray(v) if n in self.deciding and _is_tensor(v) else v for n, v in feeds.items()}
         ready = self.prepare(feeds)
         if ready.rest is None:
             return ready.executor.run(feeds, resident=resident, into=into)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,14 +15,11 @@ from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
 from mace.opencl.kernel import Argument, LocalMemory, Program
 from mace.opencl.kernel import Launch as DeviceLaunch
-from mace.plan.plan import HostStep, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg
+from mace.plan.plan import NOTHING, HostStep, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg
 from mace.tensor import Array
 
 if TYPE_CHECKING:
     from mace.execution.host import HostRunner
-
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class _Batch(NamedTuple):
@@ -68,7 +64,7 @@ class Executor:
         feeds: Mapping[str, Any],
         *,
         resident: Container[str] = (),
-        into: Mapping[str, Array] = _NOTHING,
+        into: Mapping[str, Array] = NOTHING,
     ) -> dict[str, Any]:
         """Outputs by name: each an array of its own, the array given for it in ``into``, or for the names in ``resident`` a
         :class:`~mace.execution.device_tensor.DeviceTensor`.

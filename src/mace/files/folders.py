@@ -2,7 +2,7 @@
 
 The environment decides first: ``MACE_STORAGE`` (or upstream's ``MACE_INTERNAL_STORAGE_PATH``) for compiled
 programs, ``MACE_CACHE_DIR`` and ``MACE_STATE_DIR``. On Linux the XDG base directories follow; elsewhere platformdirs
-says what the system's custom is.
+says what the system's custom is. Folders are text, not paths: what a start reads does without pathlib, which takes its time.
 """
 
 from __future__ import annotations
@@ -11,23 +11,12 @@ import os
 import stat
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PLATFORM: str = sys.platform
 
 
-def cache_folder() -> Path:
+def cache_folder() -> str:
     """The user's folder for what can be made again. It is not created here."""
-    from pathlib import Path
-
-    return Path(cache_path())
-
-
-def cache_path() -> str:
-    """:func:`cache_folder` as text: what is read before a device is opened does without pathlib, which takes its time."""
     if value := os.environ.get("MACE_CACHE_DIR"):
         return value
     if _PLATFORM == "linux":
@@ -37,30 +26,16 @@ def cache_path() -> str:
     return user_cache_dir("mace", appauthor=False)
 
 
-def programs_folder() -> Path:
+def programs_folder() -> str:
     """The user's folder for compiled programs. It is not created here."""
-    from pathlib import Path
-
-    return Path(programs_path())
-
-
-def programs_path() -> str:
-    """:func:`programs_folder` as text."""
     for name in ("MACE_STORAGE", "MACE_INTERNAL_STORAGE_PATH"):
         if value := os.environ.get(name):
             return value
-    return os.path.join(cache_path(), "programs")
+    return os.path.join(cache_folder(), "programs")
 
 
-def state_folder() -> Path:
+def state_folder() -> str:
     """The user's private folder for stamps and keys. It is not created here."""
-    from pathlib import Path
-
-    return Path(state_path())
-
-
-def state_path() -> str:
-    """:func:`state_folder` as text."""
     if value := os.environ.get("MACE_STATE_DIR"):
         return value
     if _PLATFORM == "linux":

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mace.errors import StorageError
 from mace.files.atomic import atomic_write
-from mace.files.folders import is_private, make_private, state_path
+from mace.files.folders import is_private, make_private, state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ class StampBook:
     """The stamps in one folder. Nothing here raises ``OSError``: without a private folder every look finds nothing."""
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self._folder = os.fspath(folder) if folder is not None else os.path.join(state_path(), "stamps")
+        self._folder = os.fspath(folder) if folder is not None else os.path.join(state_folder(), "stamps")
 
     @cached_property
     def folder(self) -> Path:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mace.errors import MaceError
-from mace.files.folders import cache_path
+from mace.files.folders import cache_folder
 from mace.opencl.driver_cache import VARIANTS_VARIABLE
 from mace.opencl.drivers import Driver
 from mace.opencl.host import cpu_summary, device_nodes
@@ -101,7 +101,7 @@ def _recall(driver: Driver, record: Any) -> Probed | None:
 
 
 def _file() -> str:
-    return os.path.join(cache_path(), "devices.json")
+    return os.path.join(cache_folder(), "devices.json")
 
 
 def _read() -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _write(records: dict[str, Any]) -> None:
     if len(text) > MAX_FILE_BYTES // 2:
         text = json.dumps({"format": FORMAT, "drivers": records}, indent=1)
     try:
-        os.makedirs(cache_path(), exist_ok=True)
+        os.makedirs(cache_folder(), exist_ok=True)
         atomic_write(_file(), [text.encode()])
     except (OSError, MaceError):
         return

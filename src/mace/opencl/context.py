@@ -194,9 +194,10 @@ class Context:
         """Let the array that a buffer was made over hold what kernels wrote, when the queue has got so far."""
         with translated("mapping a buffer"):
             place = self.api.create(
-                "clEnqueueMapBuffer", self.queue, buffer.handle, numbers.NON_BLOCKING, numbers.MAP_READ, 0, buffer.nbytes,
+                "clEnqueueMapBuffer",
+                *(self.queue, buffer.handle, numbers.NON_BLOCKING, numbers.MAP_READ, 0, buffer.nbytes),
                 *_NO_EVENTS,
-            )  # fmt: skip
+            )
             self.api.clEnqueueUnmapMemObject(self.queue, buffer.handle, place, *_NO_EVENTS)
 
     def copy(self, source: Buffer, target: Buffer, nbytes: int, offset: int = 0) -> None:

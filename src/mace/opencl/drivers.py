@@ -38,12 +38,12 @@ class Driver(NamedTuple):
 
     def stamp(self) -> tuple[str, int, int]:
         """Path, size in bytes and modification time in nanoseconds: equal stamps mean the same library."""
-        path = realpath(_resolve(self.library))
+        path = _resolve(self.library)
         try:
             found = os.stat(path)
         except OSError:
-            return _resolve(self.library), -1, 0
-        return path, found.st_size, found.st_mtime_ns
+            return path, -1, 0
+        return realpath(path), found.st_size, found.st_mtime_ns
 
 
 SYSTEM_LOADER = Driver("", "system")

@@ -19,7 +19,7 @@ from mace.opencl.jobs import Done, Job, Outcome, Refused, WorkerCrash, refusal_f
 SILENT_SECONDS = 300.0
 """How long a worker may be at one step of a job: some drivers take minutes to hand out the binary of a large program."""
 
-_NO_HELPERS = {"OPENBLAS_NUM_THREADS": "1"}
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """A worker has no use for numpy's threads, which spin for a tenth of a second from their start."""
 POLITE = 5
 """Niceness of workers that build while an engine answers: beside one that never rests they get a quarter of the processor."""
@@ -38,7 +38,7 @@ class Worker:
         self._device = device
         self._folder = tempfile.TemporaryDirectory(prefix="mace-worker-", ignore_cleanup_errors=True)
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
-        environment = child_environment({"POCL_CACHE_DIR": self._folder.name, **_NO_HELPERS})
+        environment = child_environment({"POCL_CACHE_DIR": self._folder.name, **_ONE_THREAD})
         self._process = start(command or python_command("mace.opencl.worker"), environment, self._stderr)
         self._stage = "starting"
         self._greeted = False
@@ -128,10 +128,9 @@ class Worker:
         if hasattr(os, "setpriority"):
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, POLITE)
+        # Linux may share the processor among sessions first, and a worker is one of its own.
         with suppress(OSError), open(f"/proc/{self._process.pid}/autogroup", "w") as file:
-            file.write(
-                str(POLITE)
-            )  # Linux may share the processor among sessions first, and a worker is one of its own
+            file.write(str(POLITE))
 
     def strike(self) -> None:
         """Kill the process; the conversation then breaks off by itself."""

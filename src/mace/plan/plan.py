@@ -19,7 +19,7 @@ TEXEL_BYTES = 16
 """Four float32."""
 
 Pool = Literal["arena", "constants"]
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Region(NamedTuple):
@@ -108,11 +108,11 @@ class Plan(NamedTuple):
     peak_live_bytes: int
     constants_key: str
     constants_bytes: int
-    host_values: Mapping[str, Any] = _NOTHING
+    host_values: Mapping[str, Any] = NOTHING
     """Constants that only host steps can hold (text), by name, as ``graph.serialise.array_to_json`` writes them."""
     rest: bool = False
     """Whether some of the model waits for shapes that only this plan's outputs will tell."""
-    notes: Mapping[str, Any] = _NOTHING
+    notes: Mapping[str, Any] = NOTHING
 
     @property
     def launches(self) -> tuple[Launch, ...]:

@@ -18,7 +18,7 @@ from functools import cache
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RECORDED = "plan/recipe.txt"
 """The digest in an installed wheel, from the package's folder."""
-MAKERS = ("device.py", "tensor.py", "engine/binding.py", "execution", "graph", "kernels", "ops", "plan")
+MAKERS = ("device.py", "tensor.py", "engine/binding.py", "execution", "graph", "kernels", "ops", "plan", "reference")
 """What a plan depends on: files and folders of the package."""
 SUFFIXES = (".py", ".cl")
 STAMP = "recipe"

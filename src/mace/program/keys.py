@@ -86,7 +86,7 @@ class TrustStore:
     """Trusted public keys, one small file each, in a private folder. Without a private folder nothing is trusted."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder if folder is not None else state_folder() / "trust"
+        self.folder = folder if folder is not None else Path(state_folder(), "trust")
 
     def keys(self) -> tuple[TrustedKey, ...]:
         """Every key, revoked and expired ones too, in the order of their names."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from mace.errors import MaceError, ProgramFileError, StorageError, StorageWarning
-from mace.files.folders import programs_path
+from mace.files.folders import programs_folder
 from mace.files.mapping import open_file
 from mace.program.content import EntryId, ProgramContent, merge
 from mace.program.files import DEFAULT_NAME, SavedProgram
@@ -63,7 +63,7 @@ class ProgramStore:
     ) -> None:
         if group and (os.path.basename(group) != group or group.startswith(".")):
             raise ValueError(f"'{group}' is not a plain name")
-        self._folder = os.fspath(folder) if folder is not None else programs_path()
+        self._folder = os.fspath(folder) if folder is not None else programs_folder()
         self.where = os.path.join(self._folder, group, DEFAULT_NAME)
         self.trust = trust or Trust()
         self.secret = secret
@@ -142,23 +142,20 @@ class ProgramStore:
         Whatever this call trusts, only an own file is taken over: what is written here is own from then on, also when a
         key is revoked later.
         """
-        own = replace(self.trust, policy="own")
+        own, rescued, why = replace(self.trust, policy="own"), None, "foreign"
         try:
-            found = open_trusted(self.path, own, secret=self.secret, limits=self.limits)
+            found = open_trusted(self.where, own, secret=self.secret, limits=self.limits)
             if found.verdict.origin is Origin.OWN:
                 return found.file.content
         except StorageError:
             return ProgramContent()
         except ProgramFileError as error:
-            rescued = self._salvage() if is_damage(error) else None
-            from mace.program.quarantine import set_aside
-
-            set_aside(self.path, "corrupt" if is_damage(error) else "foreign")
-            return rescued.file.content if rescued else ProgramContent()
+            if is_damage(error):
+                rescued, why = self._salvage(), "corrupt"
         from mace.program.quarantine import set_aside
 
-        set_aside(self.path, "foreign")
-        return ProgramContent()
+        set_aside(self.path, why)
+        return rescued.file.content if rescued else ProgramContent()
 
     def _salvage(self) -> TrustedProgram | None:
         with suppress(StorageError, ProgramFileError):

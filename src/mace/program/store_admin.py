@@ -72,7 +72,7 @@ def clear(folder: str | os.PathLike[str] | None = None) -> Removed:
 
 
 def _root(folder: str | os.PathLike[str] | None) -> Path:
-    return Path(folder) if folder is not None else programs_folder()
+    return Path(folder if folder is not None else programs_folder())
 
 
 def _program_files(root: Path) -> Iterator[Path]:

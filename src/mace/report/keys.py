@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from mace.report.text import duration
+from mace.report.text import counted, duration
 
 Mood = Literal["good", "bad", ""]
 
@@ -83,5 +83,4 @@ def _of_findings(findings: list[Mapping[str, Any]]) -> Key:
     grave = [f for f in findings if f["severity"] != "note"]
     if not grave:
         return Key("mace doctor", "nothing wrong", "with this set of files on this machine", "good")
-    count = "1 finding" if len(grave) == 1 else f"{len(grave)} findings"
-    return Key("mace doctor", count, ", ".join(dict.fromkeys(f["code"] for f in grave)), "bad")
+    return Key("mace doctor", counted(len(grave), "finding"), ", ".join(dict.fromkeys(f["code"] for f in grave)), "bad")

@@ -65,7 +65,7 @@ class WarpedGrid(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         turn = self.locate(image).view(-1, 2, 3)
-        grid = nn.functional.affine_grid(turn, image.shape, align_corners=False)  # type: ignore[arg-type]
+        grid = nn.functional.affine_grid(turn, image.shape, align_corners=False)
         sampled = nn.functional.grid_sample(image, grid, align_corners=False)
         return nn.functional.max_pool2d(self.norm(sampled), (2, 3))
 

@@ -127,7 +127,8 @@ def problem_of(node: Node, ctx: LowerContext, block: int) -> Problem | None:
 
 def conv_separable(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     """Both at once or apart, on channel blocks of the same width."""
-    y, block = node.outputs[0], output_lanes(Parts.of(node, ctx).product, Parts.of(node, ctx).context)
+    parts = Parts.of(node, ctx)
+    y, block = node.outputs[0], output_lanes(parts.product, parts.context)
     if not block or ctx.layout(node.inputs[0]) != Layout(block):
         return None
     problem = problem_of(node, ctx, block)
