@@ -24,6 +24,7 @@
     ├── StorageWarning              the program could not be saved; inference goes on
     ├── ProgramFileWarning          a program file was passed over
     ├── HostFallbackWarning         a float tensor leaves the device
+    ├── KernelWarning               specialised kernels compute wrongly and were replaced, or could not be compared
     └── BackgroundWarning           what was built in the background came to nothing; inference goes on
 
 Argument mistakes that any Python programmer expects as such stay ``ValueError`` or ``TypeError``.
@@ -197,6 +198,10 @@ class StorageWarning(MaceWarning):
 
 class ProgramFileWarning(MaceWarning):
     """A program file was passed over."""
+
+
+class KernelWarning(MaceWarning):
+    """Specialised kernels compute wrongly on a device and were replaced by general ones, or could not be compared with them."""
 
 
 class BackgroundWarning(MaceWarning):

@@ -46,6 +46,7 @@ def compile_model(
         stats = engine.stats.to_json()
     if as_json:
         times = {"reload_seconds": saved.reload_seconds, "first_run_seconds": saved.first_run_seconds}
+        times |= {"compare_seconds": saved.compare_seconds, "compared_kernels": saved.compared_kernels}
         output.emit_json(
             {"path": str(saved.path), "entries": saved.entries, "bytes": saved.bytes, **times, "stats": stats}
         )
@@ -59,3 +60,6 @@ def compile_model(
             saved.reload_seconds * 1e3,
             saved.first_run_seconds * 1e3,
         )
+    if saved.compared_kernels and saved.compare_seconds is not None:
+        compared = output.counted(saved.compared_kernels, "kernel")
+        output.line("{} compared with general variants in {:.1f} s", compared, saved.compare_seconds)

@@ -141,8 +141,7 @@ class MaceEngine:
         It is not after ``seconds``, and where some of it could not be built: then general kernels stay in use, and a
         :class:`~mace.errors.BackgroundWarning` said why.
         """
-        background = self._preparation.background
-        return background.wait(seconds) and not background.errors
+        return self._preparation.wait(seconds)
 
     def example_inputs(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
         """Zeros for every input, of these shapes where given; an open first dimension (the batch) is taken as 1.
@@ -218,7 +217,10 @@ class MaceEngine:
 
         A model of fixed shapes that has not run yet is prepared first. ``compressed`` trades a slower start for a smaller
         file; ``secret`` encrypts it. With ``verify`` a child process then loads the file and runs every kernel, and the
-        result says how long that took. Raises ``StorageError`` when the path cannot be written, ``ProgramFileError`` when
+        result says how long that took; and each specialised kernel is compared with its general variant, once for each binary.
+        One that computes something else is replaced by that, with a ``KernelWarning``, here and in later plans.
+
+        Raises ``StorageError`` when the path cannot be written, ``ProgramFileError`` when
         the file does not work.
         """
         from mace.program.opening import save_own
@@ -229,13 +231,15 @@ class MaceEngine:
         if not self.wait():
             raise self._preparation.background.errors[-1]
         trust = self._library.trust
-        saved = save_own(path, self._library.content(), trust, compressed=compressed, secret=secret)
-        if verify and self.settings.isolate:
-            from mace.engine.reload import reload_saved
 
-            plans = [executor.plan for executor in self._stage.executors()]
-            saved = reload_saved(saved, plans, self.device, trust, secret)
-        return saved
+        def save() -> SavedProgram:
+            return save_own(path, self._library.content(), trust, compressed=compressed, secret=secret)
+
+        if not (verify and self.settings.isolate):
+            return save()
+        from mace.engine.verification import save_verified
+
+        return save_verified(save, self._stage, self._preparation, self.device, trust, secret)
 
     def compiled_program(self) -> bytes:
         """What :meth:`save_compiled_program` would write, as bytes."""

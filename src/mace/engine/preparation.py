@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from mace.files.mapping import read_ahead
 from mace.plan.recipe import recipe
 from mace.plan.serialise import plan_from_json, plan_to_json
 from mace.program.content import Entry, EntryKind
+from mace.program.reasons import Reason
 from mace.records import replace as changed
 
 if TYPE_CHECKING:
     from mace.engine.background import Background
+    from mace.engine.comparison import Comparison, Miscompiled
     from mace.engine.settings import EngineSettings
+    from mace.engine.stage import BoundPlan
     from mace.engine.stats import EngineStats
     from mace.graph.ir import Graph, Node
     from mace.opencl.kernel import Program
@@ -66,6 +70,7 @@ class Preparation:
         self._model = dict(model)
         self._builder = Builder(opening, library, settings, stats, progress)
         self._background: Background | None = None
+        self._miscompiled: frozenset[str] | None = None
 
     def prepare(
         self,
@@ -111,6 +116,12 @@ class Preparation:
             self._background = Background()
         return self._background
 
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for what is built in the background, at most for so long; whether all of it is there and in use."""
+        if self._background is None:
+            return True
+        return self._background.wait(seconds) and not self._background.errors
+
     def close(self) -> None:
         """Call off what is built in the background, and wait for its end."""
         if self._background is not None:
@@ -127,7 +138,56 @@ class Preparation:
 
     def _plan_key(self, key: str) -> str:
         """What a plan is kept under: what it is for, under which settings, and the sources that make it."""
-        return f"{key}-{self.settings.plan.digest()}-{recipe()}"
+        return f"{key}-{self.settings.plan.digest()}-{recipe()}{self._without()}"
+
+    @property
+    def avoid(self) -> frozenset[str]:
+        """Kernels that plans for this device have to do without."""
+        if self._miscompiled is None:
+            from mace.program.quarantine import MiscompiledKernels
+
+            self._miscompiled = MiscompiledKernels(self.opening.device.identity).names()
+        return self._miscompiled
+
+    def _without(self) -> str:
+        """The end of the keys of plans that do without some kernels."""
+        return f"-{hashlib.sha256(repr(sorted(self.avoid)).encode()).hexdigest()[:16]}" if self.avoid else ""
+
+    def compare(self, plans: Sequence[BoundPlan]) -> Comparison:
+        """Compare the kernels of these plans with their general variants, as far as that was not done before."""
+        from mace.engine.comparison import Comparer
+
+        comparer = Comparer(self.opening.device, self._builder.device.traits, self._tunings(), self.settings.plan)
+        with self._timed("compare"):
+            return comparer.compare(plans, self.library.content(), self.avoid)
+
+    def do_without(self, wrong: Sequence[Miscompiled], plans: Sequence[Plan]) -> None:
+        """Record kernels that compute wrongly, and refuse the binaries of these plans that hold such kernels."""
+        from mace.program.quarantine import MiscompiledKernels
+
+        record = MiscompiledKernels(self.opening.device.identity)
+        for found in wrong:
+            record.add(found.kernels, f"{found.op}: {found.detail}")
+        bad = frozenset[str]().union(*(w.kernels for w in wrong))
+        units = {p.units[k.unit] for p in plans for k in p.kernels if k.name in bad}
+        with self._builder.lock:
+            for entry in self.library.content().entries:
+                if entry.kind is EntryKind.PROGRAM and entry.key in units:
+                    self.library.reject(entry, Reason.MISCOMPILED, ", ".join(sorted(bad)))
+        self._miscompiled = self.avoid | record.names() | bad
+
+    def keep_only(self, plans: Sequence[Plan]) -> None:
+        """Save none but these plans and what they need from now on."""
+        needed = {u for p in plans for u in (*p.units, p.constants_key)}
+        suffix = self._without()
+
+        def keep(entry: Entry) -> bool:
+            if entry.kind is EntryKind.PLAN:
+                return entry.key.endswith(suffix)
+            return entry.key in needed or entry.kind not in (EntryKind.PROGRAM, EntryKind.WEIGHTS)
+
+        with self._builder.lock:
+            self.library.restrict(keep)
 
     def _stored(self, plan_key: str) -> _Stored | None:
         """The plan under this key with everything it needs, or None when any of it is missing or refused."""
@@ -167,7 +227,7 @@ class Preparation:
 
         while True:
             with self._timed("plan"):
-                planned = make_plan(bound, self._builder.device.traits, self._tunings(), self.settings.plan)
+                planned = make_plan(bound, self._builder.device.traits, self._tunings(), self.settings.plan, self.avoid)
             with self._timed("compile"):
                 programs = self._builder.build(planned, polite=polite)
             if programs is not None:
@@ -181,7 +241,7 @@ class Preparation:
         programs = None
         while programs is None:
             with self._timed("plan"):
-                planned = make_plan(bound, self._builder.device.traits, self._tunings(), options)
+                planned = make_plan(bound, self._builder.device.traits, self._tunings(), options, self.avoid)
             if planned.rest is not None:
                 return None
             with self._timed("compile general"):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PROVED = "proved"
 """Kind of the stamps that binaries earn by computing the right numbers in a worker."""
+AGREED = "agreed"
+"""Kind of the stamps of binaries whose specialised kernels compute what general variants do."""
 PROOF_SECONDS = 120.0
 """How long all trials of one binary may take. A good binary needs a run's time and a process's start; a simulator,
 a thousand times that."""
@@ -62,6 +64,14 @@ class Prover:
     def has_proved(self, binary: Bytes) -> bool:
         """Whether it did so here before."""
         return self._stamps.get(PROVED, self._key(binary)) is not None
+
+    def stamp_agreed(self, binary: Bytes) -> None:
+        """Note that what this binary computes was compared with general variants here, and is right."""
+        self._stamps.put(AGREED, self._key(binary), {})
+
+    def has_agreed(self, binary: Bytes) -> bool:
+        """Whether that was done here before."""
+        return self._stamps.get(AGREED, self._key(binary)) is not None
 
     def try_entry(
         self, entry: Entry, options: str, unit: UnitTrials, wanted: Mapping[str, str] | None = None

@@ -25,14 +25,30 @@ if TYPE_CHECKING:
     from mace.engine.turns import AnyStage
     from mace.execution.executor import Executor
     from mace.graph.ir import Graph
+    from mace.plan.plan import Plan
 
 MAX_PLANS = 16
 """Plans kept ready per stage; the one used longest ago goes first."""
 
 
+class Binding(NamedTuple):
+    """What a graph is bound to for a plan: the types of its inputs, and the values of those that decide shapes."""
+
+    types: dict[str, TensorType]
+    values: dict[str, Array]
+
+
+class BoundPlan(NamedTuple):
+    """A plan, and the graph it was made for."""
+
+    plan: Plan
+    graph: Callable[[], Graph]
+
+
 class _Ready(NamedTuple):
     executor: Executor
     rest: AnyStage | None
+    binding: Binding
 
 
 class Stage:
@@ -108,6 +124,23 @@ class Stage:
             ready = list(self._ready.values())
         return [e for r in ready for e in (r.executor, *(r.rest.executors() if r.rest else ()))]
 
+    def plans(self) -> list[BoundPlan]:
+        """The plans prepared so far, the rest's included."""
+        with self._lock:
+            ready = list(self._ready.values())
+        own = [BoundPlan(r.executor.plan, partial(self._bound, r.binding)) for r in ready]
+        return [*own, *(p for r in ready if r.rest for p in r.rest.plans())]
+
+    def renew(self) -> None:
+        """Prepare again what is prepared: there are kernels to do without that there were not."""
+        with self._lock:
+            for key, ready in self._ready.items():
+                replace = partial(self._replace, key)
+                executor, _ = self._preparation.prepare(key, self._graph, *ready.binding, replace)
+                self._ready[key] = ready._replace(executor=executor)
+                if ready.rest is not None:
+                    ready.rest.renew()
+
     def _plan_key(self, feeds: Mapping[str, Any]) -> str:
         """What tells one plan of this stage from another: shapes, and the bytes of deciding values."""
         usual = None
@@ -131,30 +164,33 @@ class Stage:
 
     def bind(self, feeds: Mapping[str, Any]) -> Graph:
         """The graph as it is planned for these feeds."""
+        return self._bound(self._binding(feeds))
+
+    def _bound(self, binding: Binding) -> Graph:
         from mace.engine.binding import bind
 
-        return bind(self._graph(), *self._binding(feeds))
+        return bind(self._graph(), *binding)
 
-    def _binding(self, feeds: Mapping[str, Any]) -> tuple[dict[str, TensorType], dict[str, Array]]:
+    def _binding(self, feeds: Mapping[str, Any]) -> Binding:
         types = {n: _type_of(feeds[n], t) for n, t in self.inputs.items()}
         values = {n: feeds[n] for n in self.inputs if n in self.deciding and isinstance(feeds[n], np.ndarray)}
-        return types, values
+        return Binding(types, values)
 
     def _replace(self, key: str, old: Executor, new: Executor) -> None:
         """Have one executor take the place of another from the next run on, unless that is gone by now."""
         with self._lock:
             ready = self._ready.get(key)
             if ready is not None and ready.executor is old:
-                self._ready[key] = _Ready(new, ready.rest)
+                self._ready[key] = ready._replace(executor=new)
 
     def _make(self, key: str, feeds: Mapping[str, Any]) -> _Ready:
-        types, values = self._binding(feeds)
-        executor, rest = self._preparation.prepare(key, self._graph, types, values, partial(self._replace, key))
+        binding = self._binding(feeds)
+        executor, rest = self._preparation.prepare(key, self._graph, *binding, partial(self._replace, key))
         if rest is None:
-            return _Ready(executor, None)
+            return _Ready(executor, None, binding)
         from mace.engine.turns import stage_of
 
-        return _Ready(executor, stage_of(f"{key}/rest", rest, self._preparation, in_loop=self.in_loop))
+        return _Ready(executor, stage_of(f"{key}/rest", rest, self._preparation, in_loop=self.in_loop), binding)
 
 
 def _describe(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
-from mace.engine.stage import Stage
+from mace.engine.stage import BoundPlan, Stage
 from mace.graph.ir import Graph, outer_values
 from mace.graph.parameters import deciding_inputs
 from mace.plan.turns import Turns, leading_turns
@@ -68,6 +68,16 @@ class TurnStage:
     def executors(self) -> list[Executor]:
         """The executors prepared so far."""
         return [*self._body.executors(), *(self._after.executors() if self._after else ())]
+
+    def plans(self) -> list[BoundPlan]:
+        """The plans prepared so far."""
+        return [*self._body.plans(), *(self._after.plans() if self._after else ())]
+
+    def renew(self) -> None:
+        """Prepare again what is prepared."""
+        self._body.renew()
+        if self._after is not None:
+            self._after.renew()
 
     def _turns(self) -> RunBody:
         """What runs the body once, for one run of the loop."""

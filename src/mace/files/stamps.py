@@ -5,7 +5,9 @@ A stamp belongs to a kind and a key. The kinds in use:
 - ``file``: device and inode of a file → its state and the hash found when it was verified. It counts as long as size,
   modification time and change time are the same;
 - ``own`` and ``own-index``: digest of a file, and of a table's index, that mace wrote for this user on this machine;
-- ``proved`` and ``failed``: a binary with a device identity, and how its first load went.
+- ``proved`` and ``failed``: a binary with a device identity, and how its first load went;
+- ``agreed``: a binary with a device identity whose kernels were compared with general variants;
+- ``miscompiled``: a device identity → the kernels that its compiler makes wrong.
 
 They lie in a folder of mode 0700 that belongs to the user; where it cannot be made so, there are no stamps. Reading
 needs no lock: every stamp is a file of its own, replaced by renaming.

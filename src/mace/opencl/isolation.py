@@ -14,7 +14,7 @@ from mace.errors import DeviceError
 from mace.opencl.child import STDERR_TAIL, can_start, child_environment, kill, python_command, signal_name, start
 from mace.opencl.device import Device
 from mace.opencl.frames import ConversationError, receive, send
-from mace.opencl.jobs import Done, Job, Outcome, Refused, WorkerCrash, refusal_from_json
+from mace.opencl.jobs import AnyJob, Done, Outcome, Refused, WorkerCrash, refusal_from_json
 
 SILENT_SECONDS = 300.0
 """How long a worker may be at one step of a job: some drivers take minutes to hand out the binary of a large program."""
@@ -52,7 +52,7 @@ class Worker:
         """Whether it has opened its device and can be given another job."""
         return self._greeted and self.alive
 
-    def run(self, job: Job, seconds: float = SILENT_SECONDS) -> Outcome:
+    def run(self, job: AnyJob, seconds: float = SILENT_SECONDS) -> Outcome:
         """Do one job, each step of it (building, one kernel, reading the binary) within ``seconds``.
 
         Never raises for what the driver does; after a crash or a step that took too long the worker is dead.

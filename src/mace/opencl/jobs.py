@@ -180,8 +180,23 @@ Job: TypeAlias = CompileJob | ProofJob | TimingJob
 
 
 @dataclass(frozen=True, slots=True)
+class OtherJob:
+    """What only the worker of another layer understands, with a command of its own; ``header`` is JSON."""
+
+    header: Mapping[str, Any]
+    payload: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.header)
+
+
+AnyJob: TypeAlias = Job | OtherJob
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """The job went well. Only a compilation has a ``binary``; ``run_seconds`` of a timing is the best run's."""
+    """The job went well. Only a compilation has a ``binary`` (with another layer's job, it is the answer); ``run_seconds`` of
+    a timing is the best run's."""
 
     binary: bytes
     log: str

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from mace.errors import DeviceError
 from mace.opencl.device import Device
 from mace.opencl.isolation import SILENT_SECONDS, Worker
-from mace.opencl.jobs import Job, Outcome, WorkerCrash
+from mace.opencl.jobs import AnyJob, Outcome, WorkerCrash
 
 Progress: TypeAlias = Callable[[int, Outcome], None]
 """Called with a job's place in the list and its outcome, as soon as it is known; from one thread at a time."""
@@ -39,7 +39,7 @@ class WorkerPool:
             self._idle.append(self._worker())
 
     def run_all(
-        self, jobs: Sequence[Job], *, seconds: float = SILENT_SECONDS, progress: Progress | None = None
+        self, jobs: Sequence[AnyJob], *, seconds: float = SILENT_SECONDS, progress: Progress | None = None
     ) -> list[Outcome]:
         """Do every job, each step of it within ``seconds``; outcomes in the jobs' order.
 
@@ -79,7 +79,7 @@ class WorkerPool:
             raise DeviceError("the work was called off")
         return [outcomes[index] for index in range(len(jobs))]
 
-    def _one(self, job: Job, seconds: float) -> Outcome:
+    def _one(self, job: AnyJob, seconds: float) -> Outcome:
         try:
             worker = self._idle.pop()
         except IndexError:
@@ -123,7 +123,7 @@ class WorkerPool:
 
 def compile_all(
     device: Device,
-    jobs: Sequence[Job],
+    jobs: Sequence[AnyJob],
     *,
     workers: int | None = None,
     seconds: float = SILENT_SECONDS,

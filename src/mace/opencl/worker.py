@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, TypeAlias
 
 from mace.errors import DeviceError
 from mace.opencl.context import Context
@@ -18,12 +18,22 @@ from mace.opencl.describe import DeviceInfo
 from mace.opencl.device import Device
 from mace.opencl.drivers import Driver
 from mace.opencl.frames import ConversationError, receive, send
-from mace.opencl.jobs import CompileJob, Job, ProofJob, TimingJob, refusal_to_json, trials_from_json
+from mace.opencl.jobs import CompileJob, Done, Job, ProofJob, TimingJob, refusal_to_json, trials_from_json
 from mace.opencl.workshop import Workshop
 
+Stage: TypeAlias = Callable[[str], None]
+"""Told of each step before it begins."""
+Do: TypeAlias = Callable[[Mapping[str, Any], bytes], Done]
+"""Does one job, given as a message. Raises ``DeviceError``."""
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer messages until the input ends. Raises ``ConversationError`` when it does."""
+
+def _workshop(context: Context, stage: Stage) -> Do:
+    workshop = Workshop(context, stage)
+    return lambda header, payload: workshop.do(_job(header, payload))
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, make: Callable[[Context, Stage], Do] = _workshop) -> None:
+    """Answer messages until the input ends. ``make`` gives what does the jobs. Raises ``ConversationError`` at the end."""
     hello, _ = receive(requests)
     try:
         context = Context(_device(hello))
@@ -31,11 +41,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         send(answers, {"ok": False, **refusal_to_json(error)})
         return
     send(answers, {"ok": True})
-    workshop = Workshop(context, lambda stage: send(answers, {"stage": stage}))
+    do = make(context, lambda stage: send(answers, {"stage": stage}))
     while True:
         header, payload = receive(requests)
         try:
-            done = workshop.do(_job(header, payload))
+            done = do(header, payload)
             seconds = {"build": done.build_seconds, "create": done.create_seconds, "run": done.run_seconds}
             answer, binary = {"ok": True, "log": done.log, "seconds": seconds, "outputs": done.outputs}, done.binary
         except DeviceError as error:
@@ -58,7 +68,7 @@ def _device(hello: Mapping[str, Any]) -> Device:
     return Device(info, Driver(hello["library"], "parent"), hello["platform"], hello["device"], number=0)
 
 
-def main() -> None:
+def main(make: Callable[[Context, Stage], Do] = _workshop) -> None:
     """Serve, with the standard output kept clear of what drivers print, and leave without the drivers' clean-up."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -69,7 +79,7 @@ def main() -> None:
     except (ImportError, OSError, ValueError):
         pass
     try:
-        serve(sys.stdin.buffer, answers)
+        serve(sys.stdin.buffer, answers, make)
     except ConversationError:
         os._exit(0)
     os._exit(0)

@@ -19,10 +19,13 @@ class LaidOut:
     layouts: dict[str, Layout]
     outputs: dict[str, str]
     """Graph output → the value that holds it in plain layout."""
+    general: frozenset[str] = frozenset()
+    """Nodes, by their first output, that get their general variants."""
 
 
 class _Assigner:
-    def __init__(self, graph: Graph, context: LowerContext, block: int) -> None:
+    def __init__(self, graph: Graph, context: LowerContext, block: int, general: frozenset[str]) -> None:
+        self.general = general
         self.context = replace(context, types=dict(context.types), layouts={})
         self.types: dict[str, TensorType] = self.context.types  # type: ignore[assignment]
         self.layouts: dict[str, Layout] = self.context.layouts  # type: ignore[assignment]
@@ -58,7 +61,7 @@ class _Assigner:
 
     def wish_of(self, node: Node) -> LayoutWish | None:
         record = find(node.op, node.domain)
-        if not self.block or record is None or record.wish is None:
+        if not self.block or record is None or record.wish is None or node.outputs[0] in self.general:
             return None
         wish = record.wish(node, self.context, self.block)
         if wish is None or wish.eager:
@@ -116,10 +119,13 @@ class _Assigner:
         self.nodes.append(node)
 
 
-def assign_layouts(graph: Graph, context: LowerContext, block: int) -> LaidOut:
-    """Lay out every value of a bound graph for channel blocks of the given width; 0 leaves everything row-major."""
-    assigner = _Assigner(graph, context, block)
+def assign_layouts(graph: Graph, context: LowerContext, block: int, general: frozenset[str] = frozenset()) -> LaidOut:
+    """Lay out every value of a bound graph for channel blocks of the given width; 0 leaves everything row-major.
+
+    Nodes in ``general``, by their first output, stay on row-major values.
+    """
+    assigner = _Assigner(graph, context, block, general)
     for node in graph.nodes:
         assigner.add(node)
     outputs = {o: assigner.in_layout(o, PLAIN) if o in assigner.types else o for o in graph.outputs}
-    return LaidOut(tuple(assigner.nodes), dict(assigner.types), dict(assigner.layouts), outputs)
+    return LaidOut(tuple(assigner.nodes), dict(assigner.types), dict(assigner.layouts), outputs, general)

@@ -82,13 +82,16 @@ class _Planner:
             if record and self._is_reinterpretation(node, record.metadata_only):
                 self.aliases.reinterpret(node.inputs[0], node.outputs[0])
                 continue
-            calls = record.lower(node, self.context) if record and self._can_lower(node) else None
+            calls = record.lower(node, self._context_for(node)) if record and self._can_lower(node) else None
             if calls is not None:
                 calls = self.aliases.without_copies(node, calls)
                 if not calls or all(self._is_empty(o) for o in node.outputs if o):
                     continue
             work.append(Work(node, None if calls is None else tuple(calls)))
         return work
+
+    def _context_for(self, node: Node) -> LowerContext:
+        return general_context(self.context) if node.outputs[0] in self.laid.general else self.context
 
     def _is_empty(self, value: str) -> bool:
         return self.laid.types[value].size == 0
@@ -264,8 +267,23 @@ def _context_of(graph: Graph, device: DeviceTraits, tunings: Tunings | None, opt
     return LowerContext(static_types(graph), graph.constants, {}, device, tunings, options.lowering_options())
 
 
-def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, options: PlanOptions) -> Draft:
-    """Split off what must wait, and assign layouts to the rest."""
+def general_context(context: LowerContext) -> LowerContext:
+    """The context in which a node is lowered to its general variant."""
+    device = context.device.narrowed(GENERIC_VECTOR)
+    return replace(context, device=device, tunings=None, options={**context.options, "generic": 1})
+
+
+def draft_plan(
+    graph: Graph,
+    device: DeviceTraits,
+    tunings: Tunings | None,
+    options: PlanOptions,
+    avoid: frozenset[str] = frozenset(),
+) -> Draft:
+    """Split off what must wait, and assign layouts to the rest.
+
+    A node that would launch a kernel in ``avoid`` gets its general variant. Where it is a reorder, there are no channel blocks.
+    """
     split = split_ready(graph)
     ready = split.ready
     if options.generic:
@@ -277,21 +295,46 @@ def draft_plan(graph: Graph, device: DeviceTraits, tunings: Tunings | None, opti
         context = _context_of(ready, device, tunings, options)
     if not options.generic:
         ready = pair_convolutions(join_attention(ready, context), context, block)
-    laid = assign_layouts(ready, context, block)
-    return Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)
+    general: frozenset[str] = frozenset()
+    while True:
+        laid = assign_layouts(ready, context, block, general)
+        draft = Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)
+        found = [n for n in laid.nodes if n.outputs[0] not in general and _launches_any(n, draft.context, avoid)]
+        if not found:
+            return draft
+        if any(n.op == "Reorder" for n in found) and options.block != 0:
+            return draft_plan(graph, device, tunings, replace(options, block=0), avoid)
+        general |= {n.outputs[0] for n in found}
+
+
+def _launches_any(node: Node, context: LowerContext, kernels: frozenset[str]) -> bool:
+    record = find(node.op, node.domain) if kernels else None
+    known = all(v in context.types or v in context.constants for v in (*node.reads(), *node.outputs) if v)
+    calls = record.lower(node, context) if record and known else None
+    return any(instance_of(call).name in kernels for call in calls or ())
+
+
+def plan_laid(graph: Graph, laid: LaidOut, context: LowerContext, options: PlanOptions) -> Planned:
+    """Plan a graph that was laid out before."""
+    plan, sources, constants = _Planner(graph, laid, context, options).plan()
+    return Planned(plan, sources, constants, None)
 
 
 def make_plan(
-    graph: Graph, device: DeviceTraits, tunings: Tunings | None = None, options: PlanOptions | None = None
+    graph: Graph,
+    device: DeviceTraits,
+    tunings: Tunings | None = None,
+    options: PlanOptions | None = None,
+    avoid: frozenset[str] = frozenset(),
 ) -> Planned:
-    """Plan a bound graph for a device.
+    """Plan a bound graph for a device, without the kernels named in ``avoid``.
 
     Returns the plan, the source of each of its program units, the bytes of its constants, and the part of the graph that
     waits for shapes which only this plan's outputs will tell. Raises ``UnsupportedOperatorError`` for nodes nobody can run.
     """
     options = options or PlanOptions()
-    draft = draft_plan(graph, device, tunings, options)
-    plan, sources, constants = _Planner(draft.graph, draft.laid, draft.context, options).plan()
-    if draft.rest is not None:
-        plan = plan._replace(rest=True)
-    return Planned(plan, sources, constants, draft.rest)
+    draft = draft_plan(graph, device, tunings, options, avoid)
+    planned = plan_laid(draft.graph, draft.laid, draft.context, options)
+    if draft.rest is None:
+        return planned
+    return replace(planned, plan=planned.plan._replace(rest=True), rest=draft.rest)

@@ -26,7 +26,8 @@ class SavedProgram:
     """What was written: where, how many entries, how many bytes, and the digest that names them (``Seal.digest``).
 
     The times are those of a child process that loaded it again, where one did: until all programs were loaded and
-    their kernels made, and for one run of each kernel, in seconds.
+    their kernels made, and for one run of each kernel, in seconds. ``compared_kernels`` counts the specialised kernels that
+    were compared with general variants for this save; those of binaries that were compared before are not among them.
     """
 
     path: Path
@@ -36,6 +37,8 @@ class SavedProgram:
     state: os.stat_result
     reload_seconds: float | None = None
     first_run_seconds: float | None = None
+    compared_kernels: int | None = None
+    compare_seconds: float | None = None
 
 
 def read_program(

@@ -120,6 +120,7 @@ class ProgramLibrary:
         self._bad.add(entry.sha256)
         self._found.pop(entry.id, None)
         self._used.discard(entry.id)
+        self.restrict(lambda e: e.id != entry.id or e.sha256 != entry.sha256)
         if lasting:
             self._stamps.put(FAILED_STAMP, self._failure_key(entry), {"reason": reason.value, "detail": detail[:500]})
         self._note(Look("driver", reason, detail, f"{entry.kind} {entry.key[:12]}"))
@@ -130,6 +131,11 @@ class ProgramLibrary:
             self._bad.discard(entry.sha256)
             self._stamps.drop(FAILED_STAMP, self._failure_key(entry))
         self.added = merge(self.added, ProgramContent((entry,)))
+
+    def restrict(self, keep: Callable[[Entry], bool]) -> None:
+        """Drop what was found and added, less what is to be kept, from :meth:`content`."""
+        self.added = ProgramContent(tuple(e for e in self.added.entries if keep(e)))
+        self._found = {key: e for key, e in self._found.items() if keep(e)}
 
     def save(self) -> SaveOutcome:
         """Put what was added into the storage. Never raises for a disk that will not have it."""

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     REFUSED = "refused-by-driver"
     CRASHED = "crashed-the-driver"
     WRONG_RESULTS = "wrong-results"
+    MISCOMPILED = "miscompiled"
     UNPROVED = "unproved"
     COMPILED = "compiled"
     SAVED = "saved"
@@ -71,6 +72,7 @@ _SENTENCES = {
     Reason.REFUSED: "the driver refused the binary",
     Reason.CRASHED: "the driver died or hung over the binary, in a process of its own",
     Reason.WRONG_RESULTS: "the binary does not compute what it did when it was compiled",
+    Reason.MISCOMPILED: "a kernel in it does not compute what its general variant does",
     Reason.UNPROVED: "the file does not say what the binary should compute, so it cannot be tried",
     Reason.COMPILED: "compiled from source",
     Reason.SAVED: "saved for the next start",

@@ -1,0 +1,150 @@
+"""Nodes of a plan alone, each as the plan has it and as its general variant, so that one can be compared with the other."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mace.graph.expr import Expr
+from mace.graph.ir import Graph, Node
+from mace.ops.lowering import PLAIN, Layout, LowerContext
+from mace.ops.registry import find
+from mace.plan.aliases import storage_dims
+from mace.plan.layout import LaidOut
+from mace.plan.options import PlanOptions
+from mace.plan.plan import Place
+from mace.plan.planner import Draft, Planned, draft_plan, plan_laid
+from mace.plan.source import Instance, instance_of
+from mace.tensor import Array, TensorType
+
+_STEPS = frozenset(
+    {"And", "ArgMax", "ArgMin", "Cast", "Ceil", "DynamicQuantizeLinear", "Equal", "Floor", "Greater", "GreaterOrEqual"}
+    | {"Hardmax", "IsInf", "IsNaN", "Less", "LessOrEqual", "Mod", "Not", "Or", "QLinearConv", "QLinearMatMul", "Round"}
+    | {"QuantizeLinear", "Shrink", "Sign", "ThresholdedRelu", "TopK", "Where", "Xor"}
+)
+"""Operators whose result jumps somewhere: a rounding before one can change it by much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """One node of a plan by itself. ``special`` takes and gives values as they lie in memory in the plan's layouts."""
+
+    node: Node
+    special: Planned
+    general: Planned | None
+    """None for a reorder, which must give the values that it is given."""
+    kernels: frozenset[str]
+    """The special kernels that are not general ones as well."""
+    instances: tuple[Instance, ...]
+    """Of the general kernels."""
+    types: dict[str, TensorType]
+    """Of its inputs and outputs, as tensors."""
+    layouts: dict[str, Layout]
+    """Those of them that are not plain."""
+    jumps: bool
+    """Whether a rounding can change its results by much."""
+
+
+def nodes_alone(
+    draft: Draft, options: PlanOptions, kernels: Container[str], done: set[str], unlike: Container[str] = frozenset()
+) -> Iterator[Alone]:
+    """Nodes that launch each specialised kernel among ``kernels`` at least once, less those whose kernels are all ``done``;
+    the kernels of those that are given join them.
+
+    Left out are nodes that launch a kernel which is not among ``kernels``, or one whose template is in ``unlike``.
+    """
+    for node in draft.laid.nodes:
+        instances = _instances(node, draft.context)
+        names = {i.name for i in instances}
+        if names <= done or not all(n in kernels for n in names) or any(i.template in unlike for i in instances):
+            continue
+        alone = _alone(node, draft, options)
+        if alone is not None and alone.kernels - done:
+            yield alone
+            done |= alone.kernels
+
+
+def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
+    types, constants = draft.laid.types, draft.graph.constants
+    reads = tuple(dict.fromkeys(v for v in node.reads() if v))
+    outputs = tuple(o for o in node.outputs if o)
+    graph = Graph(
+        name=node.name,
+        inputs={v: types[v] for v in reads if v not in constants},
+        outputs=outputs,
+        nodes=(node,),
+        constants={v: constants[v] for v in reads if v in constants},
+        types={o: types[o] for o in outputs},
+        opset=draft.graph.opset,
+    )
+    laid = LaidOut((node,), draft.laid.types, draft.laid.layouts, {o: o for o in outputs}, draft.laid.general)
+    special = plan_laid(graph, laid, draft.context, replace(options, units=1))
+    plan = special.plan
+    if not plan.launches or plan.host_steps:
+        return None
+    layouts = {v: draft.context.layout(v) for v in (*graph.inputs, *outputs) if draft.context.layout(v) != PLAIN}
+    special = replace(
+        special, plan=plan._replace(inputs=_stored(plan.inputs, layouts), outputs=_stored(plan.outputs, layouts))
+    )
+    names = frozenset(k.name for k in plan.kernels)
+    own = {v: types[v] for v in (*graph.inputs, *outputs)}
+    if node.op == "Reorder":
+        return Alone(node, special, None, names, (), own, layouts, jumps=False)
+    plain = replace(options, generic=True, units=1, storage="fp32")  # the types in the graph are narrow already
+    other = draft_plan(graph, draft.context.device, None, plain)
+    general = plan_laid(other.graph, other.laid, other.context, plain)
+    if general.plan.host_steps or not general.plan.launches:
+        return None
+    known = {i.name: i for n in other.laid.nodes for i in _instances(n, other.context)}
+    instances = tuple(known[k.name] for k in general.plan.kernels)
+    return Alone(node, special, general, names - known.keys(), instances, own, layouts, _jumps(node))
+
+
+def _instances(node: Node, context: LowerContext) -> list[Instance]:
+    record = find(node.op, node.domain)
+    values = (v for v in (*node.reads(), *node.outputs) if v and v not in context.constants)
+    if record is None or not all(v in context.types and context.type(v).is_static for v in values):
+        return []
+    if any((t := context.types.get(v)) is not None and t.dtype.opencl is None for v in (*node.reads(), *node.outputs)):
+        return []
+    return [instance_of(call) for call in record.lower(node, context) or ()]
+
+
+def _jumps(node: Node) -> bool:
+    expressions = (a for a in node.attrs.values() if isinstance(a, Expr))
+    return not _STEPS.isdisjoint({node.op, *(s.op for e in expressions for s in e.steps)})
+
+
+def _stored(places: tuple[Place, ...], layouts: dict[str, Layout]) -> tuple[Place, ...]:
+    """The places with the shapes that their values have in memory."""
+    made = []
+    for place in places:
+        layout, kind = layouts.get(place.name), place.type
+        if layout is not None and kind is not None:
+            place = place._replace(type=TensorType(kind.dtype, stored_dims(kind.dims, layout)))
+        made.append(place)
+    return tuple(made)
+
+
+def stored_dims(dims: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
+    """Extents of a tensor of this shape in memory order."""
+    return (dims[0], *dims[2:], dims[1]) if layout.last else storage_dims(dims, layout)
+
+
+def to_layout(values: Array, layout: Layout) -> Array:
+    """A plain array as it lies in memory; the lanes beyond its channels hold zeros."""
+    if layout.last:
+        return np.ascontiguousarray(np.moveaxis(values, 1, -1))
+    missing = -values.shape[1] % layout.block
+    padded = np.pad(values, [(0, missing if axis == 1 else 0) for axis in range(values.ndim)])
+    n, c, *spatial = padded.shape
+    return np.ascontiguousarray(np.moveaxis(padded.reshape(n, c // layout.block, layout.block, *spatial), 2, -1))
+
+
+def from_layout(stored: Array, layout: Layout, dims: tuple[int, ...]) -> Array:
+    """The inverse of :func:`to_layout`, for a tensor of this shape."""
+    if layout.last:
+        return np.moveaxis(stored, -1, 1)
+    return np.moveaxis(stored, -1, 2).reshape(dims[0], -1, *dims[2:])[:, : dims[1]]
