@@ -1,0 +1,190 @@
+"""Specialised kernels are compared with general variants at a save; one that a compiler makes wrong is replaced and avoided."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mace
+from mace.engine.compare_worker import difference
+from mace.errors import KernelWarning
+from mace.model_file.read import load_model
+from mace.opencl import select_device
+from mace.opencl.jobs import CompileJob
+from mace.ops.lowering import CHANNELS_LAST, Layout
+from mace.plan.alone import from_layout, stored_dims, to_layout
+from mace.plan.plan import Plan
+from mace.plan.planner import make_plan
+from mace.program.quarantine import KERNELS_MAX, MiscompiledKernels
+from tests.engine.models import expected, small_model
+
+X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
+RIGHT = expected(small_model(), X)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder in which nothing was compared and no kernel is known to be wrong."""
+    monkeypatch.setenv("MACE_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def miscompiling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes the compiler one that multiplies where kernels of a template add up: the source changes on its way to it, and
+    the keys of programs stay what they are."""
+    whole = CompileJob.payload
+    assert isinstance(whole, property)
+    assert whole.fget is not None
+    original = whole.fget
+
+    def make(template: str) -> None:
+        kernel = re.compile(rf"(#define KERNEL_NAME {template}_[0-9a-f]+\n)(.*?)(?=#undef)", re.DOTALL)
+        fault = r"\1#define fma(a, b, c) ((a) * (b) * (c))\n#define mad(a, b, c) ((a) * (b) * (c))\n\2#undef fma\n#undef mad\n"
+
+        def payload(job: CompileJob) -> bytes:
+            return job.constants + kernel.sub(fault, original(job)[len(job.constants) :].decode()).encode()
+
+        monkeypatch.setattr(CompileJob, "payload", property(payload))
+
+    yield make
+
+
+def kernels(plan: Plan) -> set[str]:
+    return {k.name for k in plan.kernels}
+
+
+def test_a_clean_model_gives_no_complaint(model_path: Path, device_spec: str, tmp_path: Path) -> None:
+    """Every specialised kernel is compared once; a second save compares none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with mace.load(model_path, device=device_spec, storage=False) as engine:
+            engine.run({"x": X})
+            first = engine.save_compiled_program(tmp_path / "a.bin")
+            again = engine.save_compiled_program(tmp_path / "b.bin")
+            assert first.compared_kernels is not None
+            assert first.compared_kernels >= 2
+            assert again.compared_kernels == 0
+            assert (tmp_path / "a.bin").read_bytes() == (tmp_path / "b.bin").read_bytes()
+            assert not MiscompiledKernels(engine.device.identity).names()
+
+
+def test_a_kernel_that_is_compiled_wrongly(
+    model_path: Path, tmp_path: Path, miscompiling: Callable[[str], None]
+) -> None:
+    """It is found at the save, named in a warning, recorded, and replaced; the file and every later start are right."""
+    miscompiling("conv_planar")
+    with mace.load(model_path, device="cpu", storage=tmp_path / "one") as engine:
+        wrong = engine.run({"x": X})["y"]
+        assert not np.allclose(wrong, RIGHT, rtol=1e-2, atol=1e-2)
+        bad = {n for n in kernels(engine.executors()[0].plan) if n.startswith("conv_planar")}
+        assert bad
+        with pytest.warns(KernelWarning, match=rf"does not compute Conv .*{next(iter(bad))}"):
+            engine.save_compiled_program(tmp_path / "m.bin")
+        assert MiscompiledKernels(engine.device.identity).names() == bad
+        assert "miscompiled" in engine._library.stats
+        np.testing.assert_allclose(engine.run({"x": X})["y"], RIGHT, rtol=2e-5, atol=1e-5)
+        assert not bad & kernels(engine.executors()[0].plan)
+    starts: list[dict[str, Any]] = [
+        {"storage": False, "compiled_program": tmp_path / "m.bin"},
+        {"storage": tmp_path / "one"},
+        {"storage": tmp_path / "two"},
+    ]
+    for arguments in starts:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with mace.load(model_path, device="cpu", **arguments) as engine:
+                np.testing.assert_allclose(engine.run({"x": X})["y"], RIGHT, rtol=2e-5, atol=1e-5)
+                assert not bad & kernels(engine.executors()[0].plan)
+                assert (engine.stats.programs_from_source == 0) == (arguments["storage"] != tmp_path / "two")
+                engine.save_compiled_program(tmp_path / "n.bin")
+
+
+def test_a_plan_stored_before_is_not_used(model_path: Path, tmp_path: Path, miscompiling: Callable[[str], None]) -> None:
+    """Another storage and another file, made before the kernel was known to be wrong, no longer serve."""
+    miscompiling("conv_planar")
+    with mace.load(model_path, device="cpu", storage=tmp_path / "old") as engine:
+        engine.run({"x": X})
+        engine.save_compiled_program(tmp_path / "old.bin", verify=False)
+    with mace.load(model_path, device="cpu", storage=False) as engine, pytest.warns(KernelWarning):
+        engine.run({"x": X})
+        engine.save_compiled_program(tmp_path / "m.bin")
+    with mace.load(model_path, device="cpu", storage=tmp_path / "old", compiled_program=tmp_path / "old.bin") as engine:
+        np.testing.assert_allclose(engine.run({"x": X})["y"], RIGHT, rtol=2e-5, atol=1e-5)
+
+
+def test_shapes_that_were_prepared_are_all_replaced(
+    any_batch_path: Path, tmp_path: Path, miscompiling: Callable[[str], None]
+) -> None:
+    """Every plan of the engine is made anew without the kernel, and the saved file has them all."""
+    miscompiling("conv_planar")
+    batches = [np.concatenate([X] * n) for n in (1, 2)]
+    with mace.load(any_batch_path, device="cpu", storage=False) as engine:
+        for batch in batches:
+            engine.run({"x": batch})
+        with pytest.warns(KernelWarning):
+            engine.save_compiled_program(tmp_path / "m.bin")
+    with mace.load(any_batch_path, device="cpu", storage=False, compiled_program=tmp_path / "m.bin") as engine:
+        for batch in batches:
+            np.testing.assert_allclose(engine.run({"x": batch})["y"], np.repeat(RIGHT, len(batch), 0), rtol=2e-5, atol=1e-5)
+        assert engine.stats.programs_from_source == 0
+
+
+def test_a_reorder_is_never_a_reason_for_channel_blocks(model_path: Path) -> None:
+    """Where a reorder is to be avoided, the plan has no channel blocks; where another kernel is, the rest keeps them."""
+    graph = load_model(model_path).graph
+    device = select_device("cpu").traits
+    plan = make_plan(graph, device).plan
+    (reorder,) = (k.name for k in plan.kernels if k.template == "move_strided")
+    (pool,) = (k.name for k in plan.kernels if k.template == "pool_global_blocked")
+    plain = make_plan(graph, device, avoid=frozenset({reorder})).plan
+    assert not any("blocked" in k.template or k.name == reorder for k in plain.kernels)
+    other = make_plan(graph, device, avoid=frozenset({pool})).plan
+    assert pool not in kernels(other)
+    assert {k.name for k in plan.kernels if k.template == "conv_planar"} <= kernels(other)
+
+
+def test_records_belong_to_a_device_and_are_bounded() -> None:
+    """They are found again, another device has its own, the oldest make room, and they can be forgotten."""
+    from dataclasses import replace
+
+    device = select_device("cpu").identity
+    record = MiscompiledKernels(device)
+    record.add(["a"], "off")
+    assert MiscompiledKernels(device).names() == {"a"}
+    assert not MiscompiledKernels(replace(device, driver_version="another")).names()
+    record.add((f"k{n}" for n in range(KERNELS_MAX)), "x" * 1000)
+    assert record.names() == {f"k{n}" for n in range(KERNELS_MAX)}
+    record.forget()
+    assert not record.names()
+
+
+@pytest.mark.parametrize("layout", [Layout(4), Layout(8), CHANNELS_LAST])
+def test_layouts_there_and_back(layout: Layout) -> None:
+    """A tensor put in a layout has that layout's shape, and comes back."""
+    x = np.arange(2 * 6 * 3 * 5, dtype=np.float32).reshape(2, 6, 3, 5)
+    stored = to_layout(x, layout)
+    assert stored.shape == stored_dims(x.shape, layout)
+    np.testing.assert_array_equal(from_layout(stored, layout, x.shape), x)
+
+
+def test_what_counts_as_a_difference() -> None:
+    """A share of the range; what is not finite must be the same; few numbers may be off where results jump."""
+    wanted = np.linspace(-1, 1, 10_000, dtype=np.float32)
+    assert not difference(wanted + 1e-3, wanted)
+    assert difference(wanted + 3e-3, wanted)
+    one = wanted.copy()
+    one[7] += 1
+    assert "1 of 10000 numbers are off, by up to 0.5 of the range" in difference(one, wanted)
+    assert not difference(one, wanted, jumps=True)
+    one[7] = np.nan
+    assert difference(one, wanted)
+    assert difference(wanted, one)
+    assert not difference(one, one)
+    assert difference(np.zeros(4, np.int32), np.ones(4, np.int32))
+    assert not difference(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
