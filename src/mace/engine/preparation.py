@@ -143,6 +143,8 @@ class Preparation:
     @property
     def avoid(self) -> frozenset[str]:
         """Kernels that plans for this device have to do without."""
+        if self._miscompiled is None and not self.library.knows_miscompiled:
+            self._miscompiled = frozenset()
         if self._miscompiled is None:
             from mace.program.quarantine import MiscompiledKernels
 

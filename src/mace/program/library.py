@@ -33,6 +33,8 @@ ProgramSource: TypeAlias = str | os.PathLike[str] | Bytes
 
 FAILED_STAMP = "failed"
 """Kind of the stamps that binaries get which failed on a device and driver."""
+MISCOMPILED_STAMP = "miscompiled"
+"""Kind of the stamps that name the kernels which a compiler gets wrong, one for each device (``program/quarantine.py``)."""
 _NATIVE = (EntryKind.PROGRAM, EntryKind.IL)
 
 
@@ -131,6 +133,11 @@ class ProgramLibrary:
             self._bad.discard(entry.sha256)
             self._stamps.drop(FAILED_STAMP, self._failure_key(entry))
         self.added = merge(self.added, ProgramContent((entry,)))
+
+    @property
+    def knows_miscompiled(self) -> bool:
+        """Whether kernels are recorded that this device's compiler gets wrong."""
+        return self._stamps.get(MISCOMPILED_STAMP, self.device.digest) is not None
 
     def restrict(self, keep: Callable[[Entry], bool]) -> None:
         """Drop what was found and added, less what is to be kept, from :meth:`content`."""

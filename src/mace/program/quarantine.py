@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mace.files.stamps import StampBook
+from mace.program.library import MISCOMPILED_STAMP
 from mace.program.reasons import Reason
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 KEPT = 3
 """Files set aside that are kept beside one program file; older ones are removed."""
-MISCOMPILED = "miscompiled"
-"""Kind of the stamps that name such kernels, one for each device."""
 KERNELS_MAX = 400
 """Kernels that are remembered for a device; the oldest make room."""
 
@@ -56,13 +55,15 @@ class MiscompiledKernels:
         """Record kernels with what was wrong with them."""
         new = dict.fromkeys(names, detail[:80])
         kernels = [*({n: d for n, d in self._recorded().items() if n not in new} | new).items()][-KERNELS_MAX:]
-        self._stamps.put(MISCOMPILED, self._device.digest, {"kernels": kernels, "reason": Reason.MISCOMPILED.value})
+        self._stamps.put(
+            MISCOMPILED_STAMP, self._device.digest, {"kernels": kernels, "reason": Reason.MISCOMPILED.value}
+        )
 
     def forget(self) -> None:
         """Give every kernel another chance."""
-        self._stamps.drop(MISCOMPILED, self._device.digest)
+        self._stamps.drop(MISCOMPILED_STAMP, self._device.digest)
 
     def _recorded(self) -> dict[str, str]:
-        found = self._stamps.get(MISCOMPILED, self._device.digest)
+        found = self._stamps.get(MISCOMPILED_STAMP, self._device.digest)
         kernels = found.get("kernels") if found else None
         return {str(n): str(d) for n, d in kernels} if isinstance(kernels, list) else {}
