@@ -1,6 +1,7 @@
 """Run onnx's own test cases under oclgrind: accesses out of bounds, uninitialised values, data races, wrong API calls.
 
 usage: python -m tests.onnx_suite.oclgrind [--quick | --per-operator 2 | --all] [--match REGEX] [--processes 2] [--choose]
+                                           [--results FILE]
 
 Prints each case that the simulator complains about or that fails there, and exits with 1 if there is any. The simulator
 itself always ends with 0; what it found is in its log. ``--quick`` takes the few cases of ``simulated.jsonl``, which
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.onnx_suite.simulated import choose, load_simulated, save_simulated
 from tests.onnx_suite.verdicts import load_verdicts, representative
@@ -40,92 +42,101 @@ ENVIRONMENT = {
 
 COMPLAINT_LIMIT = 4000
 """Characters of a case's complaints that are kept."""
+CASE_SECONDS = 300
+"""After so long a case is given up."""
 
 
 def serve(names: Sequence[str]) -> None:
-    """Child process: run the cases and print, one line each, what the simulator wrote meanwhile."""
+    """Child process: run each case in a process of its own and print, one line each, what the simulator wrote meanwhile.
+
+    One process for all would let what the simulator remembers of one case's memory hide what another does.
+    """
+    import tests.onnx_suite.separate  # noqa: F401 - once, not in each process
+    from tests.onnx_suite.cases import load_cases
+
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # reference operators print
+    wanted = set(names)
+    for case in load_cases():
+        if case.name not in wanted:
+            continue
+        Path(os.environ[LOG]).unlink(missing_ok=True)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                signal.alarm(CASE_SECONDS)
+                print(json.dumps(_simulate(case)), file=answers, flush=True)
+                code = 0
+            finally:
+                os._exit(code)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status:
+            death = "" if status == -signal.SIGALRM else f"the process ended with {status}"
+            reason = f"took longer than {CASE_SECONDS} s" if status == -signal.SIGALRM else ""
+            print(json.dumps({"name": case.name, "log": death, "reason": reason}), file=answers, flush=True)
+
+
+def _simulate(case: Any) -> dict[str, Any]:
     from unittest.mock import patch
 
     import mace.engine.preparation
     from mace import onnx_backend
-    from tests.onnx_suite.cases import judge, load_cases
+    from tests.onnx_suite.cases import judge
     from tests.onnx_suite.separate import SeparateExecutor, separate_context
 
-    templates: set[str] = set()
+    kernels: dict[str, str] = {}
 
     class Noting(SeparateExecutor):
-        """Notes which kernel templates the cases launch."""
+        """Notes which kernels the case launches, and of which templates."""
 
         def __init__(self, plan: Any, *args: Any, **options: Any) -> None:
-            templates.update(plan.kernels[launch.kernel].template for launch in plan.launches)
+            kernels.update((k.name, k.template) for k in (plan.kernels[launch.kernel] for launch in plan.launches))
             super().__init__(plan, *args, **options)
 
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # reference operators print
-    log, seen = Path(os.environ[LOG]), 0
     onnx_backend._contexts["oclgrind"] = separate_context("oclgrind")
-    wanted = set(names)
+    began = time.perf_counter()
     with patch.object(mace.engine.preparation, "Executor", Noting):
-        for case in load_cases():
-            if case.name not in wanted:
-                continue
-            templates.clear()
-            began = time.perf_counter()
-            verdict = judge(case, "oclgrind")
-            seconds = round(time.perf_counter() - began, 2)
-            text = log.read_text(errors="replace") if log.exists() else ""
-            found, seen = text[seen:], len(text)
-            reason = "" if verdict.passed else verdict.reason
-            print(
-                json.dumps(
-                    {
-                        "name": case.name,
-                        "log": found[:COMPLAINT_LIMIT],
-                        "reason": reason,
-                        "seconds": seconds,
-                        "templates": sorted(templates),
-                    }
-                ),
-                file=answers,
-                flush=True,
-            )
+        verdict = judge(case, "oclgrind")
+    log = Path(os.environ[LOG])
+    return {
+        "name": case.name,
+        "log": log.read_text(errors="replace")[:COMPLAINT_LIMIT] if log.exists() else "",
+        "reason": "" if verdict.passed else verdict.reason,
+        "seconds": round(time.perf_counter() - began, 2),
+        "templates": sorted(set(kernels.values())),
+        "kernels": sorted(kernels),
+    }
 
 
-def check(names: Sequence[str], processes: int = 1) -> list[dict[str, Any]]:
+def check(names: Sequence[str], processes: int = 1, told: IO[str] | None = None) -> list[dict[str, Any]]:
     """What became of these cases: ``name``, ``log`` (empty when clean) and ``reason`` (empty when the results were right).
 
-    Those of cases that did not end their process also have ``seconds`` and ``templates``, the kernel templates launched.
-
-    What the simulator remembers of memory that was given back may show up in a later case, so a complaint only counts
-    when the case brings it again alone in a process.
+    Those of cases that did not end their process also have ``seconds``, ``templates`` and ``kernels``, the kernel templates
+    and the kernels launched; a kernel's name holds a digest of its source. ``told`` gets each as a line of JSON at once.
     """
     shares = [names[i::processes] for i in range(processes)]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(processes) as pool:
-
-        def run(share: int) -> list[dict[str, Any]]:
-            log = Path(folder, f"{share}.log")
-            results = _run(shares[share], log)
-            return [_run([r["name"]], log)[0] if r["log"].strip() else r for r in results]
-
-        return [result for results in pool.map(run, range(processes)) for result in results]
+        found = pool.map(lambda i: _run(shares[i], Path(folder, f"{i}.log"), told), range(processes))
+        return [result for results in found for result in results]
 
 
-def _run(names: Sequence[str], log: Path) -> list[dict[str, Any]]:
-    """Results of these cases, in processes of their own: one for all, and another after each that dies."""
+def _run(names: Sequence[str], log: Path, told: IO[str] | None) -> list[dict[str, Any]]:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.onnx_suite.oclgrind", "--serve", *names]
+    environment = {**os.environ, **ENVIRONMENT, LOG: str(log)}
     results: list[dict[str, Any]] = []
-    while pending := [n for n in names if n not in {r["name"] for r in results}]:
-        command = [sys.executable, "-W", "ignore", "-m", "tests.onnx_suite.oclgrind", "--serve", *pending]
-        log.unlink(missing_ok=True)
-        environment = {**os.environ, **ENVIRONMENT, LOG: str(log)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode > 0:
-            raise RuntimeError(f"cases could not be run under oclgrind: {done.stderr[-2000:]}")
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
-        results += answers
-        if len(answers) < len(pending):  # it died at the first case that has no answer, in the package's order
-            order = [v["name"] for v in load_verdicts("intel") if v["name"] in set(pending)]
-            death = f"the process ended with {done.returncode}"
-            results.append({"name": order[len(answers)], "log": death, "reason": ""})
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as server,
+    ):
+        assert server.stdout is not None
+        for line in server.stdout:
+            results.append(json.loads(line))
+            if told:
+                print(line, end="", file=told, flush=True)
+        if server.wait() or len(results) < len(set(names)):
+            errors.seek(0)
+            raise RuntimeError(f"cases could not be run under oclgrind: {errors.read()[-2000:]}")
     return results
 
 
@@ -136,6 +147,9 @@ def main() -> int:
     parser.add_argument("--per-operator", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="every case that passes and uses the device")
     parser.add_argument("--match", default="")
+    parser.add_argument(
+        "--results", type=argparse.FileType("a"), help="add what became of each case, a line of JSON each"
+    )
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--serve", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -149,13 +163,17 @@ def main() -> int:
     else:
         chosen = representative(options.per_operator)
     began = time.perf_counter()
-    results = check([v["name"] for v in chosen if re.search(options.match, v["name"])], options.processes)
+    results = check(
+        [v["name"] for v in chosen if re.search(options.match, v["name"])], options.processes, options.results
+    )
     unclean = [r for r in results if r["log"].strip() or r["reason"]]
     for result in unclean:
         print(f"{result['name']}: {result['reason']}\n{result['log'][:1500].strip()}\n")
     if options.choose:
         save_simulated(choose(results))
     took = time.perf_counter() - began
+    kernels = {k for r in results if r not in unclean for k in r["kernels"]}
+    print(f"{len(kernels)} kernels were launched by clean cases")
     print(f"{len(results) - len(unclean)} of {len(results)} cases run clean under the simulator in {took:.0f} s")
     return 1 if unclean or not results else 0
 
