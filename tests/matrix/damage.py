@@ -11,6 +11,7 @@ from dataclasses import replace
 from mace.program.codec import encode_program
 from mace.program.content import Entry, EntryKind, ProgramContent
 from mace.program.files import read_program
+from tests.matrix import bitcode
 
 _ELF64 = b"\x7fELF\x02\x01"
 _PREFIX = rb"(?:\xc5([\x00-\xff])|\xc4([\x00-\xff])[\x00-\xff]|\x62([\x00-\xff])[\x00-\xff]{2})"
@@ -80,6 +81,8 @@ def aimed_flips(data: bytes, count: int, seed: int) -> list[tuple[str, int, int]
         binary = bytes(entry.payload)
         for part in code_ranges(binary):
             found += [(what, which, bit) for what, bit in _arithmetic(binary, part)]
+        if binary.startswith(bitcode.MAGIC):
+            found += [("add to multiply", which, bit) for bit in bitcode.addition_bits(binary)]
         start = binary.find(_SPIRV_MAGIC)
         if 0 <= start < 64:
             words = range(start, len(binary) - 3, 4)

@@ -35,7 +35,8 @@ NOTES = {
 A flip that leaves the file `used` hit code that never runs: PoCL's binaries hold each kernel twice, once for any
 work-group and once for the one it is run with, and loops for several vector widths. PoCL's cases run in a process each, as
 it runs the first code that it loaded under a name again. rusticl's binaries are SPIR-V, where only so many additions are;
-Oclgrind's are LLVM bitcode, in which none can be aimed at.
+Oclgrind's are LLVM bitcode, whose additions are found record by record; those of signed integers are left out, as a loop's
+counter that multiplies by one never ends.
 """,
     "foreign": """
 The identity in the file is compared before any driver sees a byte; what does not fit is compiled from source.
