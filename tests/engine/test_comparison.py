@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import mace
+from mace.engine import comparison
 from mace.engine.compare_worker import difference
 from mace.errors import KernelWarning
 from mace.model_file.read import load_model
@@ -166,6 +168,19 @@ def test_a_reorder_is_never_a_reason_for_channel_blocks(model_path: Path) -> Non
     other = make_plan(graph, device, avoid=frozenset({pool})).plan
     assert pool not in kernels(other)
     assert {k.name for k in plan.kernels if k.template == "conv_planar"} <= kernels(other)
+
+
+def test_a_comparison_that_dies(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is killed over general variants costs the comparison, not the save; the next save compares."""
+    with mace.load(model_path, device="cpu", storage=False) as engine:
+        engine.run({"x": X})
+        with monkeypatch.context() as patch:
+            patch.setattr(comparison, "python_command", lambda _: [sys.executable, "-c", "import os; os.abort()"])
+            with pytest.warns(KernelWarning, match="could not be compared .* SIGABRT"):
+                saved = engine.save_compiled_program(tmp_path / "m.bin")
+        assert saved.path.exists()
+        assert not MiscompiledKernels(engine.device.identity).names()
+        assert engine.save_compiled_program(tmp_path / "m.bin").compared_kernels
 
 
 def test_records_belong_to_a_device_and_are_bounded() -> None:
