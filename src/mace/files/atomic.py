@@ -9,12 +9,14 @@ from contextlib import suppress
 from mace.errors import StorageError
 
 TEMPORARY_SUFFIX = ".mace-tmp"
+_RENAMES_OPEN_FILES = os.name == "posix"
+"""Whether the state after the renaming can be that of the file that was written, whatever others put in its place since."""
 
 
 def atomic_write(
     path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview], *, mode: int = 0o644
 ) -> os.stat_result:
-    """Write the pieces one after the other; the file's state afterwards.
+    """Write the pieces one after the other; the state afterwards of the file that was written.
 
     A temporary file in the same folder is written, synced, and renamed over the target, then the folder is synced.
     ``mode`` is the file's, less the user's umask. Raises ``StorageError``; the target is then as it was.
@@ -29,13 +31,18 @@ def atomic_write(
                 for piece in pieces:
                     _write_all(file.fileno(), memoryview(piece))
                 os.fsync(file.fileno())
-            os.replace(temporary, target)
+                if _RENAMES_OPEN_FILES:
+                    os.replace(temporary, target)
+                    state = os.fstat(file.fileno())
+            if not _RENAMES_OPEN_FILES:
+                os.replace(temporary, target)
+                state = os.stat(target)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
         sync_folder(folder)
-        return os.stat(target)
+        return state
     except OSError as error:
         raise StorageError(f"cannot be written: {error.strerror or error}", path=path) from error
 

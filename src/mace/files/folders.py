@@ -67,6 +67,18 @@ def is_private(folder: str | os.PathLike[str]) -> bool:
     return found.st_uid == os.geteuid() and not found.st_mode & 0o077 if hasattr(os, "geteuid") else True
 
 
+def read_private(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    """The beginning of a file that lies in a private folder. Raises ``OSError``.
+
+    The file itself must be this user's: where others can rename the folder, another may stand in its place by now.
+    """
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+            raise PermissionError("is not this user's alone")
+        return file.read(max_bytes)
+
+
 def _xdg(variable: str, default: str) -> str:
     value = os.environ.get(variable, "")
     return os.path.join(value if os.path.isabs(value) else os.path.join(os.path.expanduser("~"), default), "mace")

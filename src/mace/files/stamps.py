@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mace.errors import StorageError
 from mace.files.atomic import atomic_write
-from mace.files.folders import is_private, make_private, state_folder
+from mace.files.folders import is_private, make_private, read_private, state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,8 +87,7 @@ class StampBook:
         if not (is_private(self._folder) and is_private(os.path.dirname(path))):
             return None
         try:
-            with open(path, "rb") as file:
-                data = json.loads(file.read(STAMP_BYTES_MAX))
+            data = json.loads(read_private(path, STAMP_BYTES_MAX))
         except (OSError, ValueError, RecursionError):
             return None
         return data if isinstance(data, dict) and data.get("key") == key else None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mace.errors import StorageError, TrustError
 from mace.files.atomic import atomic_write
-from mace.files.folders import is_private, make_private, state_folder
+from mace.files.folders import is_private, make_private, read_private, state_folder
 from mace.program import signing
 from mace.program.envelope import EnvelopeHeader
 from mace.program.signing import Algorithm
@@ -94,7 +94,7 @@ class TrustStore:
         if is_private(self.folder):
             for path in self.folder.glob("*.json"):
                 with suppress(OSError, ValueError, TypeError):
-                    found.append(TrustedKey(**json.loads(path.read_bytes()[:KEY_FILE_BYTES_MAX])))
+                    found.append(TrustedKey(**json.loads(read_private(path, KEY_FILE_BYTES_MAX))))
         return tuple(sorted(found, key=lambda k: (k.name, k.id)))
 
     def trust(self, public_pem: bytes, *, name: str, expires: datetime | None = None) -> TrustedKey:

@@ -46,8 +46,8 @@ def touch_usage(path: str | os.PathLike[str]) -> None:
     """Note that the program file as a whole was used now."""
     target = usage_path(path)
     with suppress(OSError):
-        if os.stat(target).st_mtime < time.time() - TOUCH_SECONDS:
-            os.utime(target)
+        if os.lstat(target).st_mtime < time.time() - TOUCH_SECONDS:
+            os.utime(target, follow_symlinks=os.utime not in os.supports_follow_symlinks)
 
 
 def last_use(path: str | os.PathLike[str]) -> float:
