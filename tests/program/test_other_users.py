@@ -5,6 +5,7 @@ Ada's file is one that her own mace wrote, so that it passes wherever ownership 
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import mmap
 import os
@@ -35,6 +36,17 @@ from tests.ordinary_user import as_user, let_in
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only the administrator can be two users"
 )
+
+
+def _load_what_locks_load() -> None:
+    """Import what ``filelock`` imports when it is used: the interpreter's own folders may be closed to other users."""
+    import filelock
+
+    assert filelock.FileLock
+    codecs.lookup("ascii")
+
+
+_load_what_locks_load()
 
 ADA, BEN, BOTH = 12_001, 12_002, 12_100
 """Two users, and a group that both are in."""
