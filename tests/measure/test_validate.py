@@ -111,7 +111,7 @@ def break_operator(monkeypatch: pytest.MonkeyPatch, op: str, change: Callable[[K
     def found(name: str, domain: str = "") -> Operator | None:
         return broken if (name, domain) == (op, "") else find(name, domain)
 
-    monkeypatch.setattr("mace.plan.planner.find", found)
+    monkeypatch.setattr("mace.ops.registry.find", found)
 
 
 def shrunk(call: KernelCall) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mace.device import DeviceTraits
 from mace.ops.lowering import PLAIN, Layout
-from mace.ops.move.strided import StridedCopy, row_major, storage_dims
+from mace.ops.move.strided import StridedCopy, row_major
 from mace.tensor import DType
 
 TRAITS = DeviceTraits(
@@ -92,8 +92,8 @@ def test_empty_copy_launches_nothing() -> None:
 
 
 @pytest.mark.parametrize("block", [0, 4, 16])
-def test_storage_dims_hold_all_elements(block: int) -> None:
+def test_stored_dims_hold_all_elements(block: int) -> None:
     """The array behind a layout has as many elements as the layout says."""
     layout = Layout(block) if block else PLAIN
     dims = (2, 19, 5, 3)
-    assert int(np.prod(storage_dims(dims, layout))) == layout.elements(dims)
+    assert int(np.prod(layout.stored(dims))) == layout.elements(dims)

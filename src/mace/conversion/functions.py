@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mace.conversion.constants import lift_constants
@@ -96,8 +96,8 @@ def _bound(function: onnx.FunctionProto, node: Node) -> onnx.GraphProto:
     return graph
 
 
-def _bind_attributes(nodes: object, given: Mapping[str, onnx.AttributeProto]) -> None:
-    for proto in nodes:  # type: ignore[attr-defined]
+def _bind_attributes(nodes: Iterable[onnx.NodeProto], given: Mapping[str, onnx.AttributeProto]) -> None:
+    for proto in nodes:
         bound = []
         for attribute in proto.attribute:
             if not attribute.ref_attr_name:

@@ -110,7 +110,7 @@ class Comparer:
 
 
 def _groups(nodes: Iterable[Alone]) -> Iterable[list[Alone]]:
-    """Nodes for each worker: shared evenly, so that both build about as many general kernels, and not too many bytes each."""
+    """Nodes for each worker: shared evenly, so that each builds about as many general kernels, and not too many bytes each."""
     shares: list[list[Alone]] = [[] for _ in range(usable_cores())]
     sizes = [0] * len(shares)
     for alone in nodes:
@@ -143,19 +143,19 @@ def _job(nodes: Sequence[Alone], plan: Plan, binaries: dict[str, bytes]) -> Othe
     home = {k.name: plan.units[k.unit] for k in plan.kernels}
     described = []
     for alone in nodes:
-        special, general = alone.special.plan, alone.general.plan if alone.general else None
+        special, general = alone.special.plan, alone.general
         used = list(dict.fromkeys(home[k.name] for k in special.kernels))
         kernels = tuple(k._replace(unit=used.index(home[k.name])) for k in special.kernels)
-        texts = [plan_to_json(special._replace(kernels=kernels, units=tuple(used)))]
-        pieces += [texts[0], alone.special.constants]
-        if general is not None and alone.general is not None:
-            texts.append(plan_to_json(general))
-            pieces += [texts[1], alone.general.constants]
+        text = plan_to_json(special._replace(kernels=kernels, units=tuple(used)))
+        general_text = plan_to_json(general.plan) if general else b""
+        pieces += [text, alone.special.constants]
+        if general:
+            pieces += [general_text, general.constants]
         described.append(
             {
                 "name": f"{alone.node.op} {alone.node.name or alone.node.outputs[0]}",
-                "special": len(texts[0]),
-                "general": len(texts[1]) if general else 0,
+                "special": len(text),
+                "general": len(general_text),
                 "programs": [units.index(u) for u in used],
                 "layouts": {n: [layout.block, layout.last] for n, layout in alone.layouts.items()},
                 "types": {n: [t.dtype.value, list(t.dims)] for n, t in alone.types.items()},

@@ -220,8 +220,7 @@ class MaceEngine:
         result says how long that took; and each specialised kernel is compared with its general variant, once for each binary.
         One that computes something else is replaced by that, with a ``KernelWarning``, here and in later plans.
 
-        Raises ``StorageError`` when the path cannot be written, ``ProgramFileError`` when
-        the file does not work.
+        Raises ``StorageError`` when the path cannot be written, ``ProgramFileError`` when the file does not work.
         """
         from mace.program.opening import save_own
 

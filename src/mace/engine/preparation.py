@@ -143,13 +143,14 @@ class Preparation:
     @property
     def avoid(self) -> frozenset[str]:
         """Kernels that plans for this device have to do without."""
-        if self._miscompiled is None and not self.library.knows_miscompiled:
-            self._miscompiled = frozenset()
         if self._miscompiled is None:
-            from mace.program.quarantine import MiscompiledKernels
-
-            self._miscompiled = MiscompiledKernels(self.opening.device.identity).names()
+            self._miscompiled = self._recorded() if self.library.knows_miscompiled else frozenset()
         return self._miscompiled
+
+    def _recorded(self) -> frozenset[str]:
+        from mace.program.quarantine import MiscompiledKernels  # not imported where nothing is recorded
+
+        return MiscompiledKernels(self.opening.device.identity).names()
 
     def _without(self) -> str:
         """The end of the keys of plans that do without some kernels."""

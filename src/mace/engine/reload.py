@@ -11,7 +11,6 @@ from dataclasses import replace
 from mace.engine.proof import PROOF_SECONDS, noted_outputs
 from mace.engine.trials import trials_of
 from mace.errors import ProgramFileError
-from mace.opencl.child import can_start
 from mace.opencl.device import Device
 from mace.opencl.jobs import Done, ProofJob, Refused
 from mace.opencl.pool import WorkerPool
@@ -31,8 +30,6 @@ def reload_saved(
     Raises ``ProgramFileError`` when a binary that these plans need is missing from the file, does not load, or does not
     compute what was noted when it was compiled; the file is removed then.
     """
-    if not can_start():
-        return saved
     content = open_trusted(saved.path, trust, secret=secret).file.content
     jobs: dict[str, tuple[Entry, ProofJob]] = {}
     for plan in plans:

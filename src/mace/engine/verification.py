@@ -34,12 +34,12 @@ def save_verified(
     A kernel that does not compute what its general variant does is warned of and recorded; the plans that use it are then
     made anew without it, and saved again. Raises ``ProgramFileError`` when the file does not work.
     """
+    if not can_start():
+        return save()
     kernels, seconds = 0, 0.0
     while True:
         plans = stage.plans()
         saved = reload_saved(save(), [p.plan for p in plans], device, trust, secret)
-        if not can_start():
-            return saved
         comparison = preparation.compare(plans)
         kernels, seconds = kernels + comparison.kernels, seconds + comparison.seconds
         new = frozenset[str]().union(*(w.kernels for w in comparison.wrong)) - preparation.avoid

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from mace.measure.data import generated
 from mace.measure.memory import peak_resident, resident
 from mace.measure.task import Result, Task
+
+if TYPE_CHECKING:
+    from mace.engine.engine import MaceEngine
 
 
 def measure_start(task: Task, entered: float) -> Result:
@@ -48,9 +53,9 @@ def measure_start(task: Task, entered: float) -> Result:
         }
 
 
-def _runs(engine: object, sample: object, count: int, seconds: float) -> list[float]:
+def _runs(engine: MaceEngine, sample: Mapping[str, Any], count: int, seconds: float) -> list[float]:
     """Time of each run, until there are enough or the time is up; at least one where any were asked for."""
-    run = engine.run  # type: ignore[attr-defined]
+    run = engine.run
     times: list[float] = []
     clock = time.perf_counter
     end = clock() + seconds

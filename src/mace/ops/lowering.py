@@ -29,6 +29,12 @@ class Layout:
     def is_plain(self) -> bool:
         return self.block == 0 and not self.last
 
+    def stored(self, dims: tuple[int, ...]) -> tuple[int, ...]:
+        """Extents of the row-major array that a tensor of this shape is in memory."""
+        if self.last:
+            return (dims[0], *dims[2:], dims[1])
+        return (dims[0], -(-dims[1] // self.block), *dims[2:], self.block) if self.block else dims
+
     def elements(self, dims: tuple[int, ...]) -> int:
         """Elements that a tensor of this shape occupies."""
         count = 1

@@ -61,8 +61,11 @@ def blocked(arrays: Sequence[Array], params: Mapping[str, Define]) -> Array:
 
     ``dims`` is the shape it is given first, in the full rank: numbers with blanks between them.
     """
-    block = int(params["block"])
-    array = arrays[0].reshape([int(d) for d in str(params["dims"]).split()])
+    return in_blocks(arrays[0].reshape([int(d) for d in str(params["dims"]).split()]), int(params["block"]))
+
+
+def in_blocks(array: Array, block: int) -> Array:
+    """An N×C×(spatial) array as N × ⌈C/block⌉ × spatial × block; the lanes beyond C are zero."""
     blocks = -(-array.shape[1] // block)
     padded = np.zeros((array.shape[0], blocks * block, *array.shape[2:]), array.dtype)
     padded[:, : array.shape[1]] = array

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mace.graph.ir import Node
-from mace.ops.lowering import KernelCall, Layout, LowerContext, Read, Write
+from mace.ops.lowering import KernelCall, LowerContext, Read, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,6 @@ class Slot:
 
     root: str
     offset: int
-
-
-def storage_dims(dims: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
-    """Extents in memory order."""
-    if not layout.block:
-        return dims
-    return (dims[0], -(-dims[1] // layout.block), *dims[2:], layout.block)
 
 
 class Aliases:
@@ -73,7 +66,7 @@ class Aliases:
         layout = self._context.layout(whole)
         dims = self._context.dims(whole)
         axis = node.int("axis", 0) % len(dims)
-        if prod(storage_dims(dims, layout)[:axis]) != 1 or any(self._context.layout(p) != layout for p in parts):
+        if prod(layout.stored(dims)[:axis]) != 1 or any(self._context.layout(p) != layout for p in parts):
             return {}
         offsets: dict[str, int] = {}
         position = 0

@@ -10,8 +10,8 @@ import numpy as np
 from mace.graph.expr import Expr
 from mace.graph.ir import Graph, Node
 from mace.ops.lowering import PLAIN, Layout, LowerContext
-from mace.ops.registry import find
-from mace.plan.aliases import storage_dims
+from mace.ops.packing import in_blocks
+from mace.ops.registry import lowered
 from mace.plan.layout import LaidOut
 from mace.plan.options import PlanOptions
 from mace.plan.plan import Place
@@ -103,13 +103,7 @@ def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
 
 
 def _instances(node: Node, context: LowerContext) -> list[Instance]:
-    record = find(node.op, node.domain)
-    values = (v for v in (*node.reads(), *node.outputs) if v and v not in context.constants)
-    if record is None or not all(v in context.types and context.type(v).is_static for v in values):
-        return []
-    if any((t := context.types.get(v)) is not None and t.dtype.opencl is None for v in (*node.reads(), *node.outputs)):
-        return []
-    return [instance_of(call) for call in record.lower(node, context) or ()]
+    return [instance_of(call) for call in lowered(node, context) or ()]
 
 
 def _jumps(node: Node) -> bool:
@@ -123,24 +117,16 @@ def _stored(places: tuple[Place, ...], layouts: dict[str, Layout]) -> tuple[Plac
     for place in places:
         layout, kind = layouts.get(place.name), place.type
         if layout is not None and kind is not None:
-            place = place._replace(type=TensorType(kind.dtype, stored_dims(kind.dims, layout)))
+            place = place._replace(type=TensorType(kind.dtype, layout.stored(kind.dims)))
         made.append(place)
     return tuple(made)
-
-
-def stored_dims(dims: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
-    """Extents of a tensor of this shape in memory order."""
-    return (dims[0], *dims[2:], dims[1]) if layout.last else storage_dims(dims, layout)
 
 
 def to_layout(values: Array, layout: Layout) -> Array:
     """A plain array as it lies in memory; the lanes beyond its channels hold zeros."""
     if layout.last:
         return np.ascontiguousarray(np.moveaxis(values, 1, -1))
-    missing = -values.shape[1] % layout.block
-    padded = np.pad(values, [(0, missing if axis == 1 else 0) for axis in range(values.ndim)])
-    n, c, *spatial = padded.shape
-    return np.ascontiguousarray(np.moveaxis(padded.reshape(n, c // layout.block, layout.block, *spatial), 2, -1))
+    return np.ascontiguousarray(in_blocks(values, layout.block))
 
 
 def from_layout(stored: Array, layout: Layout, dims: tuple[int, ...]) -> Array:

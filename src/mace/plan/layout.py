@@ -26,9 +26,9 @@ class LaidOut:
 class _Assigner:
     def __init__(self, graph: Graph, context: LowerContext, block: int, general: frozenset[str]) -> None:
         self.general = general
-        self.context = replace(context, types=dict(context.types), layouts={})
-        self.types: dict[str, TensorType] = self.context.types  # type: ignore[assignment]
-        self.layouts: dict[str, Layout] = self.context.layouts  # type: ignore[assignment]
+        self.types: dict[str, TensorType] = dict(context.types)
+        self.layouts: dict[str, Layout] = {}
+        self.context = replace(context, types=self.types, layouts=self.layouts)
         self.blocked = Layout(block)
         self.block = block
         self.taken = graph.names()

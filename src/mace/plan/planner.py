@@ -14,7 +14,7 @@ from mace.graph.ir import Graph, Node
 from mace.graph.serialise import array_to_json, node_to_json
 from mace.ops.lowering import Constant, KernelCall, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
 from mace.ops.packing import pack
-from mace.ops.registry import find
+from mace.ops.registry import find, lowered, on_device
 from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
 from mace.plan.join_attention import join_attention
@@ -82,7 +82,7 @@ class _Planner:
             if record and self._is_reinterpretation(node, record.metadata_only):
                 self.aliases.reinterpret(node.inputs[0], node.outputs[0])
                 continue
-            calls = record.lower(node, self._context_for(node)) if record and self._can_lower(node) else None
+            calls = lowered(node, self._context_for(node))
             if calls is not None:
                 calls = self.aliases.without_copies(node, calls)
                 if not calls or all(self._is_empty(o) for o in node.outputs if o):
@@ -110,13 +110,7 @@ class _Planner:
         return metadata_only and self.context.layout(source).is_plain
 
     def _on_device(self, value: str) -> bool:
-        known = self.laid.types.get(value)
-        return known is not None and known.is_static and known.dtype.opencl is not None
-
-    def _can_lower(self, node: Node) -> bool:
-        return all(
-            self._on_device(v) or v in self.graph.constants for v in (*node.reads(), *(o for o in node.outputs if o))
-        )
+        return on_device(self.laid.types.get(value))
 
     # ---- where everything lies --------------------------------------------------------------------------------------
     def lifetimes(self, work: list[Work]) -> dict[str, Lifetime]:
@@ -308,10 +302,7 @@ def draft_plan(
 
 
 def _launches_any(node: Node, context: LowerContext, kernels: frozenset[str]) -> bool:
-    record = find(node.op, node.domain) if kernels else None
-    known = all(v in context.types or v in context.constants for v in (*node.reads(), *node.outputs) if v)
-    calls = record.lower(node, context) if record and known else None
-    return any(instance_of(call).name in kernels for call in calls or ())
+    return bool(kernels) and any(instance_of(call).name in kernels for call in lowered(node, context) or ())
 
 
 def plan_laid(graph: Graph, laid: LaidOut, context: LowerContext, options: PlanOptions) -> Planned:

@@ -74,10 +74,10 @@ def inspect_program(
     from mace.errors import ProgramFileError
     from mace.files.mapping import open_file
 
-    path, data = "", source
     if isinstance(source, str | os.PathLike):
-        path, data = os.fspath(source), open_file(source, max_bytes=limits.file_bytes).data
-    view = memoryview(data)  # type: ignore[arg-type]
+        path, view = os.fspath(source), memoryview(open_file(source, max_bytes=limits.file_bytes).data)
+    else:
+        path, view = "", memoryview(source)
     try:
         return _inspect(path, view, secret, trust or Trust(), tuple(names), limits)
     except ProgramFileError as error:

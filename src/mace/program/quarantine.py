@@ -59,10 +59,6 @@ class MiscompiledKernels:
             MISCOMPILED_STAMP, self._device.digest, {"kernels": kernels, "reason": Reason.MISCOMPILED.value}
         )
 
-    def forget(self) -> None:
-        """Give every kernel another chance."""
-        self._stamps.drop(MISCOMPILED_STAMP, self._device.digest)
-
     def _recorded(self) -> dict[str, str]:
         found = self._stamps.get(MISCOMPILED_STAMP, self._device.digest)
         kernels = found.get("kernels") if found else None

@@ -9,7 +9,7 @@ from mace.device import DeviceTraits
 from mace.graph.ir import Graph, Node
 from mace.ops.lowering import Arg, Constant, KernelCall, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
 from mace.ops.packing import pack
-from mace.ops.registry import find
+from mace.ops.registry import lowered
 from mace.ops.tunable import Params, Space, parse_key, split_keys
 from mace.plan.options import PlanOptions
 from mace.plan.planner import draft_plan
@@ -32,9 +32,7 @@ class TuningTask:
 
     def calls(self, params: Params) -> list[KernelCall] | None:
         """The node lowered with these parameters; None when it does not come out with them."""
-        record = find(self.node.op, self.node.domain)
-        context = replace(self.context, tunings=self.fixed(params))
-        calls = record.lower(self.node, context) if record else None
+        calls = lowered(self.node, replace(self.context, tunings=self.fixed(params)))
         return calls if calls and any(self.key in split_keys(c.tuning_key) for c in calls) else None
 
 
@@ -58,10 +56,8 @@ def tuning_tasks(graph: Graph, device: DeviceTraits, tunings: Tunings | None, op
     draft = draft_plan(graph, device, tunings, options)
     tasks: dict[str, TuningTask] = {}
     for node in draft.laid.nodes:
-        record = find(node.op, node.domain)
-        lowerable = record is not None and all(v in draft.context.types for v in (*node.reads(), *node.outputs) if v)
-        calls = record.lower(node, draft.context) if record and lowerable else None
-        for key in dict.fromkeys(k for c in calls or () for k in split_keys(c.tuning_key)):
+        calls = lowered(node, draft.context) or ()
+        for key in dict.fromkeys(k for c in calls for k in split_keys(c.tuning_key)):
             if key in tasks:
                 tasks[key] = replace(tasks[key], launches=tasks[key].launches + 1)
             else:

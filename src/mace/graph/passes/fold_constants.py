@@ -33,9 +33,11 @@ class _Scope:
 
     def without(self, hidden: Iterable[str]) -> _Scope:
         """A copy for a subgraph: names it defines as its inputs hide outer ones."""
-        names = set(hidden)
-        kept = ({k: v for k, v in d.items() if k not in names} for d in (self.types, self.arrays, self.partial))
-        return _Scope(*kept)  # type: ignore[arg-type]
+        scope = _Scope(dict(self.types), dict(self.arrays), dict(self.partial))
+        for name in hidden:
+            for known in (scope.types, scope.arrays, scope.partial):
+                known.pop(name, None)
+        return scope
 
     def add_constant(self, name: str, array: Array) -> None:
         self.arrays[name] = array

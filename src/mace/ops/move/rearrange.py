@@ -10,7 +10,7 @@ from mace.graph.ir import Node
 from mace.ops.lowering import PLAIN, KernelCall, LayoutWish, LowerContext, Operator
 from mace.ops.move.constants import constant_ints, is_known, normal_axis
 from mace.ops.move.slice_runtime import slice_at_run_time
-from mace.ops.move.strided import StridedCopy, fits_int32, row_major, storage_dims
+from mace.ops.move.strided import StridedCopy, fits_int32, row_major
 
 
 def _copy(node: Node, ctx: LowerContext, copy: StridedCopy) -> list[KernelCall]:
@@ -101,7 +101,7 @@ def _slice_plan(node: Node, ctx: LowerContext) -> tuple[list[int], list[int]] | 
 def _cut(node: Node, ctx: LowerContext, x: str, y: str, starts: list[int], steps: list[int]) -> list[KernelCall] | None:
     """Copy the part of ``x`` that begins at ``starts``, as large as ``y``; channel blocks stay whole."""
     layout = ctx.layout(x)
-    dims, out = storage_dims(ctx.dims(x), layout), storage_dims(ctx.dims(y), layout)
+    dims, out = layout.stored(ctx.dims(x)), layout.stored(ctx.dims(y))
     if not layout.is_plain:
         starts = [starts[0], starts[1] // layout.block, *starts[2:], 0]
         steps = [*steps, 1]
@@ -168,11 +168,11 @@ def lower_concat(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
         return None
     layout = ctx.layout(y)
     axis = normal_axis(node.int("axis", 0), len(ctx.dims(y)))
-    strides = row_major(storage_dims(ctx.dims(y), layout))
+    strides = row_major(layout.stored(ctx.dims(y)))
     calls: list[KernelCall] = []
     offset = 0
     for x in node.inputs:
-        dims = storage_dims(ctx.dims(x), layout)
+        dims = layout.stored(ctx.dims(x))
         copy = StridedCopy(dims, row_major(dims), strides, 0, offset)
         calls += copy.calls(x, y, ctx.type(x).dtype, ctx.device)
         offset += dims[axis] * strides[axis]

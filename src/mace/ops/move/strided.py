@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mace.device import DeviceTraits
-from mace.ops.lowering import Define, KernelCall, Layout, LowerContext, Read, Write
+from mace.ops.lowering import Define, KernelCall, LowerContext, Read, Write
 from mace.tensor import DType
 
 INT_MAX = 2**31 - 1
@@ -26,13 +26,6 @@ _MIN_ROW = 32
 def row_major(dims: tuple[int, ...]) -> tuple[int, ...]:
     """Strides in elements of a row-major tensor."""
     return tuple(prod(dims[i + 1 :]) for i in range(len(dims)))
-
-
-def storage_dims(dims: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
-    """Extents of the row-major array that a tensor in this layout is: N × ⌈C/block⌉ × spatial × block when blocked."""
-    if layout.is_plain:
-        return dims
-    return (dims[0], -(-dims[1] // layout.block), *dims[2:], layout.block)
 
 
 def fits_int32(*values: str, ctx: LowerContext) -> bool:

@@ -17,7 +17,7 @@ from mace.ops.move.constants import normal_axis
 from mace.ops.move.gather import inner_units
 from mace.ops.move.generate import bits_of
 from mace.ops.move.rearrange import flat_copy
-from mace.ops.move.strided import fits_int32, storage_dims
+from mace.ops.move.strided import fits_int32
 from mace.ops.storage import access_suffix, has_kernels
 from mace.ops.window.resize_table import AxisTable
 from mace.tensor import Array, DType
@@ -194,7 +194,7 @@ def lower(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     nearest = node.str("mode", "nearest") == "nearest"
     if not nearest and not has_kernels(dtype, ctx.device.fp64):
         return None
-    steps = list(_passes(storage_dims(ctx.dims(x), ctx.layout(x)), changed))
+    steps = list(_passes(ctx.layout(x).stored(ctx.dims(x)), changed))
     outside = node.float("extrapolation_value", 0.0)
     if nearest:
         between: list[Arg] = [Scratch(f"pass{i}", s.elements * dtype.itemsize) for i, s in enumerate(steps[:-1])]
