@@ -14,6 +14,7 @@ from mace.opencl.context import Context
 from mace.opencl.filling import filled
 from mace.opencl.jobs import BufferArgument, CompileJob, ConstantArgument, Done, Job, LocalArgument, TimingJob, Trial
 from mace.opencl.kernel import Argument, Launch, LocalMemory, Program
+from mace.opencl.trimming import Trimmer
 from mace.tensor import Array
 
 
@@ -23,19 +24,17 @@ class Workshop:
     def __init__(self, context: Context, stage: Callable[[str], None] = lambda _: None) -> None:
         self.context = context
         self._stage = stage
+        self._trimmer = Trimmer(context)
         self._memory: dict[int, Buffer] = {}
         self._images: list[tuple[Buffer, Buffer, tuple[int, int]]] = []
         """Images of the launches that are run together, each with the memory that it holds, and its extents."""
 
     def do(self, job: Job) -> Done:
         """Build, create every kernel, run each once, and for a compilation fetch the binary. Raises ``DeviceError``."""
-        compiling = isinstance(job, CompileJob)
         began = time.perf_counter()
+        compiling = isinstance(job, CompileJob)
         self._stage("compiling the program" if compiling else "loading the binary")
-        if isinstance(job, CompileJob):
-            program = self.context.build_from_source(job.source, job.options)
-        else:
-            program = self.context.build_from_binary(job.binary, job.options)
+        program, binary = self._build(job)
         built = time.perf_counter()
         for name in {trial.kernel: None for trial in job.trials} or program.kernel_names:
             self._stage(f"creating kernel {name}")
@@ -49,11 +48,17 @@ class Workshop:
             self._stage(f"running kernel {trial.kernel}")
             outputs[trial.digest] = self._run(program, trial, memoryview(job.constants))
         ran = time.perf_counter()
-        binary = b""
-        if compiling:
+        if compiling and not binary:
             self._stage("reading the binary")
             binary = program.binary()
         return Done(binary, program.log, built - began, created - built, ran - created, outputs)
+
+    def _build(self, job: Job) -> tuple[Program, bytes]:
+        """The job's program; with its binary where that is known before its kernels have run."""
+        if not isinstance(job, CompileJob):
+            return self.context.build_from_binary(job.binary, job.options), b""
+        program = self.context.build_from_source(job.source, job.options)
+        return self._trimmer.trim(program, job.options) or (program, b"")
 
     def _run(self, program: Program, trial: Trial, constants: memoryview) -> str:
         """Run a trial once; a digest of the memory that it changed."""
