@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import mace.files.mapping  # noqa: F401 - loads libraries, for which it would have to wait while a driver is being loaded
 from mace.opencl.device import Device
 from mace.opencl.loader import load_library
 
