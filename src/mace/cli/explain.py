@@ -46,4 +46,6 @@ def explain(
         sought = f"{look['sought']}: " if look["sought"] else ""
         detail = f" ({look['detail']})" if look["detail"] else ""
         output.line("  {}{}{}", sought, Reason(look["reason"]).sentence, detail)
-    output.line("{} compiled from source", output.counted(stats["programs_from_source"], "program"), style="bold")
+    compiled = output.counted(stats["programs_from_source"], "program")
+    from_spirv = f", {stats['programs_from_spirv']} from SPIR-V" if stats["programs_from_spirv"] else ""
+    output.line("{} compiled from source{}", compiled, from_spirv, style="bold")

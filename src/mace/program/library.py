@@ -98,8 +98,8 @@ class ProgramLibrary:
                 self._note(Look(source.where, Reason.REUSE_OFF, "", sought))
                 continue
             content = source.contents()
-            if not content.entries:
-                continue
+            if not content.entries or (kind == EntryKind.IL and content.get(kind, key) is None):
+                continue  # few files have a second tier: that it is missing explains nothing
             entry, look = self._choose(source, content, EntryKind(kind), key, sought)
             self._note(look)
             if entry is not None:
