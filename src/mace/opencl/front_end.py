@@ -55,7 +55,7 @@ class FrontEnd:
         ]
         compiler += ["-Xclang", "-finclude-default-header", "-emit-llvm", "-c", "-o", "-", "-"]
         bitcode = _run(compiler, source.encode())
-        return _run([self.llvm_spirv, "-o", "-", "-"], bitcode)
+        return _run([self.llvm_spirv, "--spirv-ext=+SPV_KHR_integer_dot_product", "-o", "-", "-"], bitcode)
 
 
 def _run(command: list[str], data: bytes) -> bytes:
