@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,16 +16,25 @@ import numpy as np
 import pytest
 
 import mace
+from mace.device import DeviceIdentity
 from mace.engine.engine import MaceEngine
 from mace.errors import BuildError, DeviceError
+from mace.model_file import load_model
 from mace.opencl import select_device
+from mace.opencl.context import Context
 from mace.opencl.front_end import FrontEnd
+from mace.opencl.jobs import CompileJob, Refused, WorkerCrash
+from mace.opencl.pool import compile_all
+from mace.plan.planner import make_plan
 from mace.program.codec import encode_program
 from mace.program.content import OUTPUTS, Entry, EntryKind, ProgramContent
 from mace.program.conversion import encode_as
 from mace.program.files import read_program
+from mace.program.spirv import spirv_in
 from tests.engine.models import expected, small_model
 from tests.matrix.damage import SPIRV_ADD, SPIRV_MUL
+from tests.matrix.implementations import implementations
+from tests.program.test_spirv import RUSTICL
 
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
 INTEL = "intel(r) opencl"
@@ -220,6 +233,76 @@ def test_a_source_that_is_refused(tools: FrontEnd) -> None:
     """What clang says is in the error."""
     with pytest.raises(BuildError, match="unknown type name"):
         tools.translate("kernel void k(global nonsense *x) {}", "-cl-std=CL1.2")
+
+
+_ON_RUSTICL = """
+import json, pathlib, sys
+from mace.opencl import select_device
+from mace.opencl.jobs import CompileJob, Done
+from mace.opencl.pool import compile_all
+folder = pathlib.Path(sys.argv[1])
+sources, options = json.loads((folder / "sources.json").read_text())
+device = select_device("rusticl")
+for number, done in enumerate(compile_all(device, [CompileJob(s, options) for s in sources])):
+    assert isinstance(done, Done), done
+    (folder / f"{number}.bin").write_bytes(done.binary)
+(folder / "device.json").write_text(json.dumps(device.identity.to_json()))
+"""
+
+
+def test_a_binary_of_rusticl_is_spirv(model_path: Path, tmp_path: Path) -> None:
+    """What rusticl returns for the same kernels is all that Intel's runtime needs to run them: no source, no translator.
+
+    The notes are those of Intel's own programs, as rusticl's device rounds otherwise.
+    """
+    rusticl = implementations()["rusticl"]
+    if not rusticl.found:
+        pytest.skip("needs rusticl")
+    with mace.load(model_path, device=INTEL, storage=False) as engine:
+        if not engine.device.info.takes_spirv:
+            pytest.skip("needs a driver that takes SPIR-V")
+        engine.warm_up()
+        own = read_program(engine.compiled_program()).content
+        (plan,) = (executor.plan for executor in engine.executors())
+        planned = make_plan(load_model(model_path).graph, engine.device.traits)
+    assert planned.plan.units == plan.units
+    (tmp_path / "sources.json").write_text(json.dumps([planned.sources, plan.build_options]))
+    environment = {**os.environ, **rusticl.environment, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", _ON_RUSTICL, tmp_path], env=environment, check=True, timeout=300)
+    device = DeviceIdentity.from_json(json.loads((tmp_path / "device.json").read_text()))
+    programs = {e.key: e for e in own.entries if e.kind is EntryKind.PROGRAM}
+    entries = []
+    for number, unit in enumerate(plan.units):
+        binary, meta = (tmp_path / f"{number}.bin").read_bytes(), {OUTPUTS: programs[unit].meta[OUTPUTS]}
+        assert spirv_in(binary) is not None
+        entries.append(Entry.make(EntryKind.PROGRAM, unit, binary, device=device, meta=meta))
+    data = encode_program(ProgramContent(tuple(entries))).to_bytes()
+    report = mace.check_program(data, INTEL, trust="any")
+    assert (report.fitness, report.programs) == ("usable", len(plan.units))
+    engine = run(model_path, data)
+    assert engine.stats.programs_from_spirv == len(plan.units)
+    assert engine.stats.programs_from_source == 0
+
+
+def test_the_specimen_runs(tmp_path: Path) -> None:
+    """SPIR-V of another driver, checked in, is compiled and computes; with bytes missing it is refused or costs a worker."""
+    try:
+        device = select_device(INTEL)
+    except mace.MaceError:
+        pytest.skip("needs a driver that takes SPIR-V")
+    module = bytes(spirv_in(RUSTICL.read_bytes()) or b"")
+    context = Context(device)
+    program = context.build_from_spirv(module)
+    x = np.arange(8, dtype=np.float32)
+    buffer = context.allocate(x.nbytes)
+    context.write(buffer, x)
+    context.run([program.launch("twice", [buffer], (8,))])
+    context.finish()
+    after = np.empty_like(x)
+    context.read(buffer, after)
+    assert np.array_equal(after, 2 * x)
+    (outcome,) = compile_all(device, [CompileJob(module[: len(module) // 8 * 4])])
+    assert isinstance(outcome, Refused | WorkerCrash)
 
 
 def test_which_devices_take_it() -> None:

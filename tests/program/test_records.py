@@ -21,6 +21,7 @@ from mace.program.inspecting import inspect_program
 from mace.program.opening import save_own
 from mace.program.reasons import Reason
 from mace.program.trust import Trust
+from tests.program.test_spirv import RUSTICL
 
 
 def test_inspect_in_plain_words(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
@@ -112,10 +113,32 @@ def test_check_answers_for_bad_files(tmp_path: Path, content: ProgramContent, id
 
 
 def test_check_knows_spirv(identity: DeviceIdentity, trust: Trust) -> None:
-    """SPIR-V for any device makes a foreign file usable."""
-    foreign = Entry.make("program", "k", b"x", device=replace(identity, device_name="B"))
-    data = encode_program(ProgramContent((foreign, Entry.make("il", "k", b"spirv")))).to_bytes()
-    assert check_program(data, identity, trust=replace(trust, policy="any")).fitness is Fitness.USABLE
+    """SPIR-V makes a file of another driver usable for a device that takes it; for one that takes none, the answer says so."""
+    trust = replace(trust, policy="any")
+    older = Entry.make("program", "k", b"x", device=replace(identity, driver_version="1"))
+    spirv = Entry.make("il", "k", b"spirv")
+    data = encode_program(ProgramContent((older, spirv))).to_bytes()
+    report = check_program(data, identity, takes_spirv=True, trust=trust)
+    assert (report.fitness, report.reason, report.programs) == (Fitness.USABLE, Reason.ONLY_SPIRV, 1)
+    report = check_program(data, identity, trust=trust)
+    assert (report.fitness, report.reason, report.programs) == (Fitness.RECOMPILE, Reason.OTHER_DRIVER, 0)
+    assert "takes none" in report.detail
+    report = check_program(data, identity, takes_spirv=True, reuse="none", trust=trust)
+    assert report.reason is Reason.REUSE_OFF
+    alone = encode_program(ProgramContent((spirv,))).to_bytes()
+    assert check_program(alone, identity, takes_spirv=True, trust=trust).fitness is Fitness.USABLE
+    report = check_program(alone, identity, trust=trust)
+    assert (report.fitness, report.reason) == (Fitness.RECOMPILE, Reason.NO_ENTRY)
+    assert "takes none" in report.detail
+
+
+def test_check_sees_binaries_that_are_spirv(identity: DeviceIdentity, trust: Trust) -> None:
+    """A driver's binary that is SPIR-V counts as that for other devices, and the description says so."""
+    given = Entry.make("program", "k", RUSTICL.read_bytes(), device=replace(identity, driver_version="1"))
+    data = encode_program(ProgramContent((given,))).to_bytes()
+    report = check_program(data, identity, takes_spirv=True, trust=replace(trust, policy="any"))
+    assert (report.fitness, report.reason, report.programs) == (Fitness.USABLE, Reason.ONLY_SPIRV, 1)
+    assert any("SPIR-V" in sentence for sentence in inspect_program(data).words)
 
 
 def test_converted_there_and_back(content: ProgramContent) -> None:

@@ -111,12 +111,16 @@ class Builder:
     def add_spirv(self, planned: Planned) -> None:
         """Translate every unit to SPIR-V, try it on this device, and keep it beside the programs.
 
-        Raises ``DeviceError`` where the device takes none or the translator is not installed, ``BuildError`` for source that
-        it cannot translate or SPIR-V that the driver refuses.
+        A unit whose binary is SPIR-V already needs none beside it. Raises ``DeviceError`` where the device takes none or the
+        translator is not installed, ``BuildError`` for source that it cannot translate or SPIR-V that the driver refuses.
         """
-        from mace.engine.spirv import spirv_entry, translate_units
+        from mace.engine.spirv import spirv_entry, translate, without_spirv
 
-        spirv = translate_units(self.device, planned)
+        with self.lock:
+            missing = without_spirv(self._library, planned.plan)
+        spirv = translate(self.device, planned, missing)
+        if not spirv:
+            return
         jobs = _jobs(planned, spirv, spirv)
         outcomes = self._in_workers(jobs) if self._settings.isolate else self._compile_here(jobs)
         entries = [spirv_entry(planned.plan.units[n], spirv[n], o) for n, o in zip(spirv, outcomes, strict=True)]

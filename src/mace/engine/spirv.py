@@ -23,18 +23,25 @@ if TYPE_CHECKING:
     from mace.program.library import ProgramLibrary
 
 
-def translate_units(device: Device, planned: Planned) -> dict[int, bytes]:
-    """SPIR-V of every unit by its number.
+def without_spirv(library: ProgramLibrary, plan: Plan) -> list[int]:
+    """The numbers of the units of which the library has no SPIR-V yet."""
+    return [number for number, unit in enumerate(plan.units) if library.find_spirv(unit) is None]
+
+
+def translate(device: Device, planned: Planned, units: Sequence[int]) -> dict[int, bytes]:
+    """SPIR-V of these units by number.
 
     Raises ``DeviceError`` for a device that takes none or where the translator is not installed, ``BuildError`` for source
     that it refuses.
     """
     from mace.opencl.front_end import FrontEnd
 
+    if not units:
+        return {}
     if not device.info.takes_spirv:
         raise DeviceError(f"{device.label} takes no SPIR-V, so there is no use in making it")
     front_end, options = FrontEnd.find(), planned.plan.build_options
-    return {number: front_end.translate(source, options) for number, source in enumerate(planned.sources)}
+    return {number: front_end.translate(planned.sources[number], options) for number in units}
 
 
 def spirv_entry(unit: str, spirv: bytes, outcome: Outcome) -> Entry:
@@ -51,7 +58,7 @@ def spirv_entry(unit: str, spirv: bytes, outcome: Outcome) -> Entry:
 
 def find_spirv(library: ProgramLibrary, plan: Plan, units: Iterable[int]) -> dict[int, Entry]:
     """Those of the units, by number, for which there is SPIR-V."""
-    found = {number: library.find(EntryKind.IL, plan.units[number]) for number in units}
+    found = {number: library.find_spirv(plan.units[number]) for number in units}
     return {number: entry for number, entry in found.items() if entry is not None}
 
 

@@ -15,6 +15,7 @@ from mace.program.content import Bytes, Entry, EntryKind, KernelRecord
 from mace.program.encrypt import Secret, is_encrypted
 from mace.program.files import placed
 from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.program.spirv import count_spirv
 from mace.program.trust import Trust
 
 _WHAT = {
@@ -157,6 +158,9 @@ def _words(file: ProgramFile, own: bool, signature: str) -> list[str]:
     counts = Counter(e.kind for e in content.entries)
     parts = [f"{counts[k]} {k}" for k in EntryKind if counts[k]]
     words.append(f"It has {len(content.entries)} sections ({', '.join(parts)}) of {content.nbytes} bytes together.")
+    if spirv := count_spirv(content):
+        many = f"{spirv} programs" if spirv > 1 else "one program"
+        words.append(f"It has SPIR-V of {many}, which a device that takes it is given where no binary fits.")
     if file.layout is FileLayout.MOVIDIUS:
         words.append("mace keeps it as it is; it cannot run it.")
     else:

@@ -98,14 +98,38 @@ class ProgramLibrary:
                 self._note(Look(source.where, Reason.REUSE_OFF, "", sought))
                 continue
             content = source.contents()
-            if not content.entries or (kind == EntryKind.IL and content.get(kind, key) is None):
-                continue  # few files have a second tier: that it is missing explains nothing
+            if not content.entries:
+                continue
             entry, look = self._choose(source, content, EntryKind(kind), key, sought)
             self._note(look)
             if entry is not None:
                 self._found[entry.id] = entry
                 if source.is_storage:
                     self._note_use(entry)
+                return entry
+        return None
+
+    def find_spirv(self, key: str) -> Entry | None:
+        """SPIR-V of a program from the first source that has some which did not fail here, or None.
+
+        Leaves a look only where there is some: few files have any, so that it is missing explains nothing.
+        """
+        from mace.program.spirv import spirv_of
+
+        if added := spirv_of(self.added, key):
+            return added[0]
+        for source in self._sources if self.reuse != "none" else ():
+            content = source.contents()
+            entries = spirv_of(content, key)
+            entry = next((e for e in entries if not self._is_bad(e)), None)
+            if entries:
+                reason = Reason.HIT if entry is not None else Reason.BAD_BINARY
+                self._note(Look(source.where, reason, "", f"{EntryKind.IL} {key[:12]}"))
+            if entry is not None:
+                if entry in content.entries:  # else it is a binary, which stays what it is
+                    self._found[entry.id] = entry
+                    if source.is_storage:
+                        self._note_use(entry)
                 return entry
         return None
 
