@@ -140,6 +140,22 @@ def test_cache(folder: Path, capsys: Printed) -> None:
     assert said(capsys, ["cache", "clear", *where])["paths"] == []
 
 
+def test_cache_quarantine(folder: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not tried again is listed with device and reason, and forgotten on demand."""
+    from mace.program.quarantine import MiscompiledKernels
+
+    monkeypatch.setenv("MACE_STATE_DIR", str(folder / "state"))
+    assert said(capsys, ["cache", "quarantine"]) == {"forgotten": False, "quarantined": []}
+    MiscompiledKernels(DEVICE).add(["conv_a"], "Conv: off")
+    (record,) = said(capsys, ["cache", "quarantine"])["quarantined"]
+    assert (record["what"], record["reason"], record["detail"]) == ("kernel conv_a", "miscompiled", "Conv: off")
+    assert record["device"] == DEVICE.to_json()
+    assert main(["cache", "quarantine"]) == 0
+    assert "conv_a" in capsys.readouterr().out
+    assert said(capsys, ["cache", "quarantine", "--forget"])["forgotten"] is True
+    assert said(capsys, ["cache", "quarantine"])["quarantined"] == []
+
+
 def test_check(folder: Path, capsys: Printed, device_spec: str) -> None:
     """A file for another device is unsupported, and each component stands beside ours."""
     report = said(capsys, ["check", "own.bin", "--device", device_spec], 6)

@@ -148,9 +148,7 @@ def _words(file: ProgramFile, own: bool, signature: str) -> list[str]:
         tuned = all(e.kind is EntryKind.TUNING for e in content.entries) and content.entries
         words.append("It holds tuned parameters." if tuned else "It holds compiled OpenCL programs.")
     for device in content.devices:
-        about = f"{device.device_name or 'an unnamed device'} on {device.platform_name or 'an unnamed platform'}"
-        driver = f", driver {device.driver_version}" if device.driver_version else ""
-        words.append(f"It belongs to {about}{driver}.")
+        words.append(f"It belongs to {device.summary}.")
     about_models = [e.meta.get("model") for e in content.entries]
     models = sorted({str(m["name"]) for m in about_models if isinstance(m, dict) and m.get("name")})
     if models:

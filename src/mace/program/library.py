@@ -148,7 +148,8 @@ class ProgramLibrary:
         self._used.discard(entry.id)
         self.restrict(lambda e: e.id != entry.id or e.sha256 != entry.sha256)
         if lasting:
-            self._stamps.put(FAILED_STAMP, self._failure_key(entry), {"reason": reason.value, "detail": detail[:500]})
+            about = {"reason": reason.value, "detail": detail[:500], "kind": entry.kind.value, "program": entry.key}
+            self._stamps.put(FAILED_STAMP, self._failure_key(entry), {**about, "device": self.device.to_json()})
         self._note(Look("driver", reason, detail, f"{entry.kind} {entry.key[:12]}"))
 
     def add(self, entry: Entry) -> None:
