@@ -12,7 +12,7 @@ from mace.device import DeviceIdentity
 from mace.errors import ProgramFormatError
 from mace.program.checking import Fitness, check_program
 from mace.program.codec import decode_program, encode_program
-from mace.program.content import Entry, ProgramContent, merge
+from mace.program.content import Entry, EntryKind, ProgramContent, merge
 from mace.program.conversion import encode_as, extract_section
 from mace.program.difference import diff_programs
 from mace.program.encrypt import Secret
@@ -150,6 +150,16 @@ def test_converted_there_and_back(content: ProgramContent) -> None:
         assert [bytes(e.payload) for e in back.entries] == [bytes(content.entries[1].payload)]
     with pytest.raises(ValueError, match="only the envelope"):
         encode_as(content, "table", compressed=True)
+
+
+def test_extract_by_kind(tmp_path: Path, identity: DeviceIdentity) -> None:
+    """A program and its SPIR-V have one key: the error names both, and the kind decides."""
+    program = Entry.make("program", "k", b"binary", device=identity)
+    content = ProgramContent((program, Entry.make("il", "k", b"spirv")))
+    with pytest.raises(ProgramFormatError, match=r"2 sections answer to 'k'; program with hash .*; il with hash"):
+        extract_section(content, "k", tmp_path / "out")
+    assert extract_section(content, "k", tmp_path / "out", EntryKind.IL).kind == "il"
+    assert (tmp_path / "out").read_bytes() == b"spirv"
 
 
 def test_extract(tmp_path: Path, content: ProgramContent) -> None:

@@ -46,6 +46,4 @@ def explain(
         sought = f"{look['sought']}: " if look["sought"] else ""
         detail = f" ({look['detail']})" if look["detail"] else ""
         output.line("  {}{}{}", sought, Reason(look["reason"]).sentence, detail)
-    compiled = output.counted(stats["programs_from_source"], "program")
-    from_spirv = f", {stats['programs_from_spirv']} from SPIR-V" if stats["programs_from_spirv"] else ""
-    output.line("{} compiled from source{}", compiled, from_spirv, style="bold")
+    output.line("{}", output.compiled(stats), style="bold")

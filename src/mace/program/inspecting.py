@@ -119,7 +119,7 @@ def _inspect(
         own,
         devices,
         entries,
-        tuple(_words(file, own, signature)),
+        tuple(_words(file, own, signature, _leftover(view, layout, limits))),
     )
 
 
@@ -141,12 +141,25 @@ def _signature(header: envelope.EnvelopeHeader | None, trust: Trust) -> str:
         return error.message
 
 
-def _words(file: ProgramFile, own: bool, signature: str) -> list[str]:
+def _leftover(view: memoryview, layout: FileLayout, limits: Limits) -> int:
+    """Bytes at the end of an old file of upstream's that mean nothing."""
+    if layout is not FileLayout.UPSTREAM_OLD:
+        return 0
+    from mace.program.upstream import parse_upstream
+
+    return parse_upstream(view, limits=limits).leftover
+
+
+def _words(file: ProgramFile, own: bool, signature: str, leftover: int) -> list[str]:
     content = file.content
     words = [f"This is {_WHAT[file.layout]}."]
     if file.layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):
         tuned = all(e.kind is EntryKind.TUNING for e in content.entries) and content.entries
         words.append("It holds tuned parameters." if tuned else "It holds compiled OpenCL programs.")
+        if leftover:
+            words.append(
+                f"The last {leftover} bytes are the end of a longer file that it was written over; they mean nothing."
+            )
     for device in content.devices:
         words.append(f"It belongs to {device.summary}.")
     about_models = [e.meta.get("model") for e in content.entries]
@@ -154,7 +167,7 @@ def _words(file: ProgramFile, own: bool, signature: str) -> list[str]:
     if models:
         words.append(f"It was made for {', '.join(models)}.")
     counts = Counter(e.kind for e in content.entries)
-    parts = [f"{counts[k]} {k}" for k in EntryKind if counts[k]]
+    parts = [f"{counts[k]} {k.words}" for k in EntryKind if counts[k]]
     words.append(f"It has {len(content.entries)} sections ({', '.join(parts)}) of {content.nbytes} bytes together.")
     if spirv := count_spirv(content):
         many = f"{spirv} programs" if spirv > 1 else "one program"
