@@ -71,10 +71,10 @@ def run(
         return
     output.table(("output", "type"), kinds.items())
     output.line(
-        "{} on {}; {}",
+        "{} on {}; {} compiled from source",
         f"loaded in {(loaded - start) * 1e3:.0f} ms, ran in {(finished - loaded) * 1e3:.1f} ms",
         stats["device"],
-        output.compiled(stats),
+        output.counted(stats["programs_from_source"], "program"),
     )
     if destination is not None:
         output.line("wrote {}", destination)

@@ -1,5 +1,9 @@
 // Put in front of every program: loads and stores of each storage type, and functions that several templates share.
 
+#ifdef POCL_DEVICE_ADDRESS_BITS // PoCL 3.1's mad is a product and a sum; as an expression the two are one instruction
+#define mad(a, b, c) ((a) * (b) + (c))
+#endif
+
 #define LD_float(p, i) ((p)[i])
 #define ST_float(p, i, v) ((p)[i] = (v))
 #define LD_half(p, i) vload_half((i), (p))
@@ -31,7 +35,22 @@
 #define MACE_PASTE(a, b) a##b
 #define MACE_JOIN(a, b) MACE_PASTE(a, b)
 #define LDN_float(n, p, i) MACE_JOIN(vload, n)(0, (p) + (i))
+#ifdef POCL_DEVICE_ADDRESS_BITS // PoCL 3.1's vstore16 is three stores
+#define STN_float(n, p, i, v) MACE_JOIN(mace_store, n)(v, (p) + (i))
+#define MACE_STORE_IN(n, space) \
+    static inline void __attribute__((overloadable)) mace_store##n(float##n v, space float *p) \
+    { \
+        typedef float##n Anywhere __attribute__((aligned(4))); \
+        *(space Anywhere *)p = v; \
+    }
+#define MACE_STORE(n) MACE_STORE_IN(n, __global) MACE_STORE_IN(n, __local) MACE_STORE_IN(n, __private)
+MACE_STORE(2)
+MACE_STORE(4)
+MACE_STORE(8)
+MACE_STORE(16)
+#else
 #define STN_float(n, p, i, v) MACE_JOIN(vstore, n)(v, 0, (p) + (i))
+#endif
 #ifdef POCL_DEVICE_ADDRESS_BITS // PoCL 3.1 takes the address of vload_half16 for a multiple of 32: go over whole numbers
 #define LDN_half(n, p, i) MACE_JOIN(mace_unpack_half, n)(MACE_JOIN(vload, n)(0, (__global const ushort *)((p) + (i))))
 #define STN_half(n, p, i, v) MACE_JOIN(vstore, n)(MACE_JOIN(mace_pack_half, n)(v), 0, (__global ushort *)((p) + (i)))

@@ -32,12 +32,17 @@
 #define EW 1
 #endif
 
+#ifndef GROUP_ATTRIBUTE
+#define GROUP_ATTRIBUTE   // reqd_work_group_size where it helps
+#endif
+
 #define VEC MACE_JOIN(float, V)
 #define TILES ((OW + TW - 1) / TW)
 // Taps of a dimension that lie inside: from FIRST to before LAST, for a window that begins at p.
 #define FIRST(p, D) ((p) < 0 ? (-(p) + (D) - 1) / (D) : 0)
 #define LAST(p, D, K, END) min(K, ((END) - (p) + (D) - 1) / (D))
 
+GROUP_ATTRIBUTE
 __attribute__((vec_type_hint(VEC)))
 __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y)
 {
@@ -46,10 +51,15 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict
     const int h0 = oh * SH - PH, w0 = ow * SW - PW;
     __global const X_T *xp = x + plane * (IH * IW * V);
     VEC acc[TW];
+#pragma unroll
     for (int t = 0; t < TW; ++t)
         acc[t] = MODE == 0 ? (VEC)(-INFINITY) : (VEC)(0.0f);
 #if MODE == 0
-#define TAKE(t, v) acc[t] = fmax(acc[t], v)
+#define TAKE(t, v) \
+    do { \
+        const VEC taken = v; /* acc is no NaN: one instruction where fmax, which asks for both, is four */ \
+        acc[t] = acc[t] < taken ? taken : acc[t]; \
+    } while (0)
 #else
 #define TAKE(t, v) acc[t] += v
 #endif
@@ -82,6 +92,7 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict
     }
 #endif
     __global Y_T *yp = y + ((plane * OH + oh) * OW + ow) * V;
+#pragma unroll
     for (int t = 0; t < TW; ++t)
         Y_STN(V, yp, t * V, acc[t]);
 }

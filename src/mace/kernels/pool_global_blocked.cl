@@ -18,7 +18,11 @@
 
 #define VEC MACE_JOIN(float, V)
 #if MODE == 0
-#define TAKE(sum, v) sum = fmax(sum, v)
+#define TAKE(sum, v) \
+    do { \
+        const VEC taken = v; /* sum is no NaN: one instruction where fmax, which asks for both, is four */ \
+        sum = sum < taken ? taken : sum; \
+    } while (0)
 #else
 #define TAKE(sum, v) sum += v
 #endif

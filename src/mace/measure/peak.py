@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from mace.device import DeviceTraits
 from mace.opencl.context import Context
+from mace.plan.source import template_text
 
 MIB = 1 << 20
 WORKING_SETS = (MIB // 2, 4 * MIB, 96 * MIB)
@@ -107,6 +107,5 @@ def _least(seconds: list[float]) -> float:
 
 
 def _text(template: str, defines: Mapping[str, int]) -> str:
-    lines: Sequence[str] = [f"#define {name} {value}" for name, value in defines.items()]
-    body = resources.files("mace.kernels").joinpath(f"{template}.cl").read_text(encoding="utf-8")
-    return "\n".join([*lines, body])
+    lines = [f"#define {name} {value}" for name, value in defines.items()]
+    return "\n".join([template_text("common"), *lines, template_text(template)])

@@ -66,8 +66,8 @@ def store_text(writer: Writer, value: Value, pointer: str, at: str, lanes: int) 
     if lanes == 1:
         return f"ST_{access_suffix(value.dtype)}({pointer}, {at}, {value.name});"
     match value.dtype:
-        case DType.FLOAT16:
-            return f"STN_half({lanes}, {pointer}, {at}, {value.name});"
+        case DType.FLOAT16 | DType.FLOAT32:
+            return f"STN_{access_suffix(value.dtype)}({lanes}, {pointer}, {at}, {value.name});"
         case DType.BFLOAT16:
             return f"vstore{lanes}({writer.lanes('ushort', 'mace_bfloat16', value.name)}, 0, {pointer} + {at});"
         case _:

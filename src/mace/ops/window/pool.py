@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from mace.graph.ir import Node
-from mace.ops.contract.vectors import REAL, vector_defines
+from mace.ops.contract.vectors import REAL, group_defines, vector_defines
 from mace.ops.geometry import Window, extent_defines, three
 from mace.ops.lowering import Arg, Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
 from mace.ops.move.strided import fits_int32
@@ -81,7 +81,10 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     oh, ow = ctx.dims(y)[2:]
     window = _window(node, ctx)
     tile = next(t for t in (4, 2, 1) if t <= ow)
+    # PoCL runs many work-items of a group in one loop, with their sums in memory; Intel's runtime is faster in its own groups.
+    group_macros, local = group_defines(ctx.device) if ctx.device.family == "pocl-cpu" else ({}, None)
     defines: dict[str, Define] = {
+        **group_macros,
         **vector_defines("X", ctx.type(x).dtype),
         **vector_defines("Y", ctx.type(y).dtype),
         "V": block,
@@ -95,7 +98,8 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     }
     blocks = n * -(-c // block)
     flops = ctx.type(y).size * prod(window.kernel)
-    return [KernelCall("pool_blocked", defines, (Read(x), Write(y)), (-(-ow // tile) * oh, blocks), flops=flops)]
+    space = -(-ow // tile) * oh, blocks
+    return [KernelCall("pool_blocked", defines, (Read(x), Write(y)), space, (1, 1) if local else None, flops)]
 
 
 def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
