@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx.parser
 import pytest
 
 from mace.cli import main
@@ -42,6 +43,18 @@ def test_convert_writes_beside_the_source(folder: Path, capsys: Printed) -> None
     assert record["bytes"] == (folder / "here.mace").stat().st_size
     assert record["inputs"] == {"image": "float32[batchx1x8x8]"}
     assert record["operators"]["Conv"] == {"device": 3, "host": 0}
+
+
+def test_convert_and_inspect_say_what_runs_on_the_host(tmp_path: Path, capsys: Printed) -> None:
+    """Both print how many nodes have kernels, and which have none."""
+    text = '<ir_version: 10, opset_import: ["" : 21]> g (float[4,3,3] x) => (float[4] y) { d = Det(x) y = Relu(d) }'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "det.onnx")
+    assert main(["convert", str(tmp_path / "det.onnx")]) == 0
+    converted = capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "det.mace")]) == 0
+    for printed in (converted, capsys.readouterr().out):
+        assert "device   1 of 2 nodes" in printed
+        assert "run on the host, for want of a kernel: 1 Det" in printed
 
 
 def test_convert_dumps_the_graph_after_each_pass(folder: Path) -> None:

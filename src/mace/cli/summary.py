@@ -32,6 +32,9 @@ def show(record: dict[str, Any]) -> None:
     output.line("weights  {}", output.size(record["weights_bytes"]))
     operators = record["operators"].items()
     output.line("nodes    {}", ", ".join(f"{n['device'] + n['host']} {op}" for op, n in operators))
+    output.line(
+        "device   {} of {} nodes", record["nodes_on_device"], record["nodes_on_device"] + record["nodes_on_host"]
+    )
     if record["nodes_on_host"]:
         hosted = ", ".join(f"{n['host']} {op}" for op, n in operators if n["host"])
         output.line("run on the host, for want of a kernel: {}", hosted, style="yellow")
