@@ -17,10 +17,12 @@ def remove_dead(graph: Graph) -> Graph:
         wanted.update(node.reads())
         kept.append(node)
     kept.reverse()
+    # Outputs that nobody reads but that their nodes write all the same need a type to be placed by.
+    typed = wanted.union(o for node in kept for o in node.outputs)
     return graph.with_(
         nodes=tuple(kept),
         constants={k: v for k, v in graph.constants.items() if k in wanted},
-        types={k: t for k, t in graph.types.items() if k in wanted},
+        types={k: t for k, t in graph.types.items() if k in typed},
     )
 
 
