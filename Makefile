@@ -58,8 +58,8 @@ onnx-suite: $(VENV)/.dev ## Run onnx's own test cases and write their verdicts a
 	$(BIN)/python -m tests.onnx_suite.run --device "Intel(R) OpenCL" --name intel --processes $(JOBS)
 	$(BIN)/python -m tests.onnx_suite.run --device "Portable Computing Language" --name pocl --direct --processes $(JOBS) --table
 
-oclgrind: $(VENV)/.dev ## Run those cases under the simulator, which sees wrong accesses: OCLGRIND_ARGS=--all
-	$(BIN)/python -m tests.onnx_suite.oclgrind --processes $(JOBS) $(OCLGRIND_ARGS)
+oclgrind: $(VENV)/.dev ## Run kernels under the simulator, which sees wrong accesses: OCLGRIND_ARGS="--all --device cpu"
+	$(BIN)/python -m tests.simulator --processes $(JOBS) $(OCLGRIND_ARGS)
 
 lint: $(VENV)/.dev ## Format, lint, types, imports between layers: all four, whichever fails
 	@status=0; for check in "ruff format --check --quiet ." "ruff check --quiet ." mypy "lint-imports --no-cache"; do \

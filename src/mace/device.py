@@ -44,6 +44,12 @@ class DeviceIdentity:
         """SHA-256 of the identity's canonical JSON, in hexadecimal."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    @property
+    def summary(self) -> str:
+        """Device, platform and driver in a few words."""
+        driver = f", driver {self.driver_version}" if self.driver_version else ""
+        return f"{self.device_name or 'an unnamed device'} on {self.platform_name or 'an unnamed platform'}{driver}"
+
     def differences(self, other: DeviceIdentity) -> dict[str, tuple[Any, Any]]:
         """Field → (ours, theirs), for each that differs."""
         a, b = self.to_json(), other.to_json()

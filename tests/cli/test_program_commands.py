@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from mace.files.stamps import StampBook
 from mace.program.content import Entry, KernelRecord, ProgramContent
 from mace.program.encrypt import Secret
 from mace.program.files import write_program
+from mace.program.obfuscate import obfuscate
 from mace.program.opening import open_trusted, save_own
 from mace.program.trust import Origin, Trust
+from mace.program.upstream import UpstreamFile, encode_upstream
 
 Printed = pytest.CaptureFixture[str]
 DEVICE = DeviceIdentity("P", "OpenCL 3.0", "Mali-G78", "OpenCL 3.0", "1", 1, "aarch64", "Linux", "1.0")
@@ -113,6 +116,8 @@ def test_convert_and_extract(folder: Path, capsys: Printed) -> None:
     assert said(capsys, words)["to"] == "upstream"
     assert said(capsys, ["inspect", "upstream.bin"])["devices"][0]["device_name"] == "Mali-G78"
     assert said(capsys, ["extract", "upstream.bin", "aaaa", "-o", "kernel.elf"])["kind"] == "program"
+    assert said(capsys, ["extract", "upstream.bin", "aaaa", "--kind", "il", "-o", "x"], 6)["error"]["message"]
+    assert said(capsys, ["extract", "upstream.bin", "aaaa", "--kind", "elf", "-o", "x"], 8)["error"]["message"]
     assert Path("kernel.elf").read_bytes() == b"\x7fELF"
     assert main(["convert-program", "own.bin", "-o", "x", "--to", "nonsense"]) == 8
 
@@ -138,6 +143,55 @@ def test_cache(folder: Path, capsys: Printed) -> None:
     assert said(capsys, ["cache", "gc", *where])["paths"] == []
     assert len(said(capsys, ["cache", "gc", "--max-size", "0", *where])["paths"]) == 2
     assert said(capsys, ["cache", "clear", *where])["paths"] == []
+
+
+def test_one_device_of_several_for_upstream(folder: Path, capsys: Printed) -> None:
+    """A file of upstream's is for one device: which one is asked for, and said by a part of its name."""
+    other = replace(DEVICE, device_name="Adreno(TM) 540")
+    programs = (Entry.make("program", "k", b"\x7fELF", device=d) for d in (DEVICE, other))
+    write_program("both.bin", ProgramContent(tuple(programs)))
+    convert = ["convert-program", "both.bin", "--to", "upstream", "-o", "one.bin"]
+    message = said(capsys, convert, 8)["error"]["message"]
+    assert "Mali-G78 on P, driver 1" in message
+    assert "Adreno(TM) 540" in message
+    assert "0 devices" in said(capsys, [*convert, "--for", "Xclipse"], 8)["error"]["message"]
+    said(capsys, [*convert, "--for", "adreno"])
+    (device,) = said(capsys, ["inspect", "one.bin"])["devices"]
+    assert device["platform_name"] == "P"
+
+
+def test_inspect_with_a_dictionary(folder: Path, capsys: Printed) -> None:
+    """A name that obfuscation made ambiguous is read by a dictionary of names; options and kernels stand beneath each program."""
+    key = f"pad -DPAD_TYPE=0 -Dpad_input={obfuscate('Dpad_Input')}"
+    Path("up.bin").write_bytes(encode_upstream(UpstreamFile("current", {key: b"\x7fELF"})))
+    kernels = [k["name"] for e in said(capsys, ["inspect", "up.bin"])["entries"] for k in e["kernels"]]
+    assert kernels != ["Dpad_Input"]
+    Path("names.txt").write_text("conv_2d\nDpad_Input\n")
+    report = said(capsys, ["inspect", "up.bin", "--names", "names.txt"])
+    assert [k["name"] for e in report["entries"] for k in e["kernels"]] == ["Dpad_Input"]
+    assert main(["inspect", "up.bin", "--names", "names.txt"]) == 0
+    out = capsys.readouterr().out
+    assert "program pad:" in out
+    assert "options -DPAD_TYPE=0" in out
+    assert main(["inspect", "up.bin", "--names", "nowhere.txt"]) != 0
+    Path("names.txt").write_bytes(b"\xff")
+    assert said(capsys, ["inspect", "up.bin", "--names", "names.txt"], 8)["error"]["type"] == "ConfigError"
+
+
+def test_cache_quarantine(folder: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not tried again is listed with device and reason, and forgotten on demand."""
+    from mace.program.quarantine import MiscompiledKernels
+
+    monkeypatch.setenv("MACE_STATE_DIR", str(folder / "state"))
+    assert said(capsys, ["cache", "quarantine"]) == {"forgotten": False, "quarantined": []}
+    MiscompiledKernels(DEVICE).add(["conv_a"], "Conv: off")
+    (record,) = said(capsys, ["cache", "quarantine"])["quarantined"]
+    assert (record["what"], record["reason"], record["detail"]) == ("kernel conv_a", "miscompiled", "Conv: off")
+    assert record["device"] == DEVICE.to_json()
+    assert main(["cache", "quarantine"]) == 0
+    assert "conv_a" in capsys.readouterr().out
+    assert said(capsys, ["cache", "quarantine", "--forget"])["forgotten"] is True
+    assert said(capsys, ["cache", "quarantine"])["quarantined"] == []
 
 
 def test_check(folder: Path, capsys: Printed, device_spec: str) -> None:

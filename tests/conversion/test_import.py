@@ -126,6 +126,27 @@ def test_unknown_operators_are_all_listed() -> None:
     assert "ONNX's own Gelu" in caught.value.nodes[2].reason
 
 
+@pytest.mark.parametrize(
+    ("op", "nearest"),
+    [
+        ("Reluu", "Relu"),
+        ("FusedConv", "Conv"),
+        ("BiasGelu", "Gelu"),
+        ("SkipLayerNormalization", "LayerNormalization"),
+        ("QLinearAdd", "Add"),
+        ("BatchNorm", "BatchNormalization"),
+        ("Conv2D", "Conv"),
+        ("Magic", ""),
+    ],
+)
+def test_nearest_operator(op: str, nearest: str) -> None:
+    """The nearest is the longest one whose name is part of the other's, or one that is spelt much like it."""
+    with pytest.raises(UnsupportedOperatorError) as caught:
+        convert(_model(f"g (float[2] x) => (float[2] y) {{ y = vendor.{op}(x) }}", '"" : 21, "vendor" : 1'))
+    wanted = f"the nearest supported operator is {nearest}" if nearest else "there is no operator like it in ONNX"
+    assert caught.value.nodes[0].reason == f"no such operator; {wanted}"
+
+
 def test_operator_newer_than_the_opset() -> None:
     """An operator that its opset lacks is named with the opset that has it."""
     with pytest.raises(UnsupportedOperatorError, match="opset 20"):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ import pytest
 import mace
 from mace.cli import main
 from mace.device import DeviceIdentity
-from mace.doctor import Code, Diagnosis, Finding, diagnose
+from mace.doctor import Code, Diagnosis, Finding, Severity, diagnose
 from mace.doctor.machine import check_storage
+from mace.opencl import select_device
 from mace.program.content import Entry, EntryKind, ProgramContent
 from mace.program.files import read_program
+from mace.program.library import ProgramLibrary
 from mace.program.opening import save_own
+from mace.program.quarantine import MiscompiledKernels
+from mace.program.reasons import Reason
 from mace.program.trust import Trust
 from mace.program.upstream import UpstreamFile, encode_upstream
 from tests.ordinary_user import as_ordinary_user, give_to_ordinary_user
@@ -312,7 +317,6 @@ def test_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("commands")
 def test_narrowed_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver that mace once saw die of wide vectors is slow until the record is dropped."""
-    from mace.opencl import select_device
     from mace.opencl.catalog import limit_vectors
 
     device = select_device("auto")
@@ -326,6 +330,30 @@ def test_narrowed_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
 
         forget()
     assert Code.VECTORS_NARROWED not in codes(diagnose())
+
+
+def test_what_is_not_tried_again(commands: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Kernels compiled wrongly and binaries that failed are told, until they are forgotten; another driver's do no harm here."""
+    monkeypatch.setenv("MACE_STATE_DIR", str(tmp_path / "state"))
+    device = select_device("auto").identity
+    assert not {Code.KERNELS_MISCOMPILED, Code.BINARIES_FAILED}.intersection(codes(diagnose()))
+    MiscompiledKernels(device).add(["conv_a", "conv_b"], "Conv: 0.3 of the range off")
+    MiscompiledKernels(replace(device, driver_version="0")).add(["pool_c"], "MaxPool: not a number")
+    binary = Entry.make("program", "aa" * 32, b"binary", device=device)
+    ProgramLibrary(device).reject(binary, Reason.CRASHED, "ended by SIGSEGV")
+    diagnosis = diagnose()
+    ours, theirs = sorted(
+        (f for f in diagnosis.findings if f.code is Code.KERNELS_MISCOMPILED), key=lambda f: f.severity != "warning"
+    )
+    assert (ours.subject, ours.severity) == (device.summary, Severity.WARNING)
+    assert "kernel conv_a and 1 more: Conv: 0.3 of the range off" in ours.detail
+    assert theirs.severity is Severity.NOTE
+    failed = next(f for f in diagnosis.findings if f.code is Code.BINARIES_FAILED)
+    assert "program aaaaaaaaaaaa: the driver died" in failed.detail
+    assert "SIGSEGV" in failed.detail
+    mend(failed)
+    assert not {Code.KERNELS_MISCOMPILED, Code.BINARIES_FAILED}.intersection(codes(diagnose()))
+    assert not MiscompiledKernels(device).names()
 
 
 def test_every_code_says_what_it_costs_and_stands_in_the_docs() -> None:

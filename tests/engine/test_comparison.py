@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 import pytest
 
 import mace
 from mace.engine import comparison
 from mace.engine.compare_worker import difference
+from mace.engine.trials import READ_POSITIONS
 from mace.errors import KernelWarning
 from mace.model_file.read import load_model
 from mace.opencl import select_device
 from mace.opencl.jobs import CompileJob
 from mace.ops.lowering import CHANNELS_LAST, Layout
 from mace.plan.alone import from_layout, to_layout
+from mace.plan.options import PlanOptions
 from mace.plan.plan import Plan
 from mace.plan.planner import make_plan
 from mace.program.quarantine import KERNELS_MAX, MiscompiledKernels
@@ -220,3 +223,36 @@ def test_what_counts_as_a_difference() -> None:
     assert not difference(one, one)
     assert difference(np.zeros(4, np.int32), np.ones(4, np.int32))
     assert not difference(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
+
+
+def _one_node(op: str, inputs: dict[str, tuple[type, tuple[int, ...]]], **attributes: Any) -> onnx.ModelProto:
+    """A model of one node with inputs of these types and shapes."""
+    types = {float: onnx.TensorProto.FLOAT, int: onnx.TensorProto.INT64}
+    given = [onnx.helper.make_tensor_value_info(n, types[t], s) for n, (t, s) in inputs.items()]
+    node = onnx.helper.make_node(op, list(inputs), ["y"], **attributes)
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph([node], "g", given, [result])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+
+
+_JUMPING = {
+    "gather_axis": _one_node("Gather", {"x": (float, (9, 5)), "i": (int, (3,))}),
+    "gather_elements": _one_node("GatherElements", {"x": (float, (4, 5)), "i": (int, (4, 2))}, axis=1),
+    "gather_nd": _one_node("GatherND", {"x": (float, (4, 5)), "i": (int, (3, 2))}),
+    "reverse_sequence": _one_node(
+        "ReverseSequence", {"x": (float, (4, 3)), "n": (int, (3,))}, time_axis=0, batch_axis=1
+    ),
+    "scatter_elements": _one_node("ScatterElements", {"x": (float, (4, 5)), "i": (int, (2, 5)), "u": (float, (2, 5))}),
+    "scatter_nd": _one_node("ScatterND", {"x": (float, (4, 5)), "i": (int, (2, 1)), "u": (float, (2, 5))}),
+}
+
+
+@pytest.mark.parametrize("template", _JUMPING)
+def test_what_is_not_compared_has_but_one_variant(template: str, tmp_path: Path) -> None:
+    """Kernels that read or write where other numbers say are the same in a plan of general variants."""
+    assert template in READ_POSITIONS
+    mace.convert(_JUMPING[template], tmp_path / "m.mace")
+    graph, device = load_model(tmp_path / "m.mace").graph, select_device("cpu").traits
+    special, general = (make_plan(graph, device, options=PlanOptions(generic=g)).plan for g in (False, True))
+    assert template in {k.template for k in special.kernels}
+    assert kernels(special) == kernels(general)

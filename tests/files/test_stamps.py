@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from mace.errors import LimitError, StorageError
+from mace.files import stamps
 from mace.files.atomic import atomic_write
 from mace.files.folders import cache_folder, is_private, make_private, state_folder
 from mace.files.mapping import open_file
@@ -68,6 +73,55 @@ def test_no_folder_no_stamps(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert not make_private(tmp_path / "file" / "x")
     assert not StampBook(tmp_path / "file" / "x").put("own", "k", {})
+
+
+_CHANGE = """
+import sys
+from mace.files.stamps import StampBook
+book = StampBook(sys.argv[1])
+for n in range(40):
+    assert book.change("kind", "k", lambda found: {"words": [*found.get("words", []), f"{sys.argv[2]}{n}"]})
+"""
+
+
+def test_changes_of_several_processes_all_count(tmp_path: Path) -> None:
+    """Three processes that change one stamp at once lose nothing of each other's."""
+    folder = tmp_path / "book"
+    workers = [subprocess.Popen([sys.executable, "-c", _CHANGE, folder, word]) for word in "abc"]
+    assert [w.wait(timeout=120) for w in workers] == [0, 0, 0]
+    found = StampBook(folder).get("kind", "k")
+    assert found is not None
+    assert sorted(found["words"]) == sorted(f"{word}{n}" for word in "abc" for n in range(40))
+
+
+def test_a_change_goes_on_where_the_lock_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that hangs with the lock does not keep others from noting what they found, nor for long."""
+    monkeypatch.setattr(stamps, "LOCK_SECONDS", 0.1)
+    book = StampBook(tmp_path / "stamps")
+    assert book.change("kind", "k", lambda found: {"n": found.get("n", 0) + 1})
+    (path,) = (tmp_path / "stamps" / "kind").glob("*.json")
+    with FileLock(f"{path}.lock"):
+        assert book.change("kind", "k", lambda found: {"n": found.get("n", 0) + 1})
+    assert book.get("kind", "k") == {"key": "k", "n": 2}
+
+
+def test_all_stamps_of_a_kind(tmp_path: Path) -> None:
+    """They are listed and forgotten together; rubbish, renamed stamps and folders that others may use are passed over."""
+    book, folder = StampBook(tmp_path / "stamps"), tmp_path / "stamps" / "kind"
+    assert book.all("kind") == []
+    assert book.drop_all("kind") == 0
+    for n in range(3):
+        assert book.put("kind", f"k{n}", {"n": n})
+    assert sorted(data["key"] for data in book.all("kind")) == ["k0", "k1", "k2"]
+    first, second, third = sorted(folder.glob("*.json"))
+    first.write_text("rubbish")
+    second.rename(folder / "renamed.json")
+    assert [data["key"] for data in book.all("kind")] == [json.loads(third.read_text())["key"]]
+    folder.chmod(0o755)
+    assert book.all("kind") == []
+    folder.chmod(0o700)
+    assert book.drop_all("kind") == 3
+    assert book.all("kind") == []
 
 
 def test_rubbish_in_a_stamp_is_no_stamp(tmp_path: Path) -> None:

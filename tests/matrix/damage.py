@@ -19,7 +19,7 @@ _ARITHMETIC = re.compile(_PREFIX + rb"([\x58\x98\xa8\xb8])", re.DOTALL)
 """A VEX or EVEX prefix, of which one byte tells the map, and an opcode (Intel SDM, volume 2): in map 1, 58 is ``vaddps``
 and its kin, and 59 multiplies; in map 2, 98, A8 and B8 are ``vfmadd…``, which four more negate.
 """
-_SPIRV_ADD, _SPIRV_MUL = 5 << 16 | 129, 5 << 16 | 133
+SPIRV_ADD, SPIRV_MUL = 5 << 16 | 129, 5 << 16 | 133
 """First words of ``OpFAdd`` and ``OpFMul`` (SPIR-V specification, 3.42.13)."""
 _SPIRV_MAGIC = struct.pack("<I", 0x07230203)
 
@@ -86,7 +86,7 @@ def aimed_flips(data: bytes, count: int, seed: int) -> list[tuple[str, int, int]
         start = binary.find(_SPIRV_MAGIC)
         if 0 <= start < 64:
             words = range(start, len(binary) - 3, 4)
-            adds = [at for at in words if binary[at : at + 4] == struct.pack("<I", _SPIRV_ADD)]
+            adds = [at for at in words if binary[at : at + 4] == struct.pack("<I", SPIRV_ADD)]
             found += [("add to multiply", which, at * 8 + 2) for at in adds]
     return random.Random(seed).sample(found, min(count, len(found)))
 

@@ -1,30 +1,23 @@
-"""A few of onnx's own test cases against their checked-in verdicts, the page made of all verdicts, and the simulator."""
+"""A few of onnx's own test cases against their checked-in verdicts, and the page made of all verdicts."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import mace
 from mace.errors import NoDeviceError
 from mace.opencl import select_device
-from tests.onnx_suite import oclgrind
 from tests.onnx_suite.cases import judge, load_cases
 from tests.onnx_suite.direct import straight_from_the_compiler
 from tests.onnx_suite.reasons import DIFFERENCES, FAILURES, explain
-from tests.onnx_suite.simulated import load_simulated
 from tests.onnx_suite.table import TABLE, checked_in_text
 from tests.onnx_suite.verdicts import DEVICES, load_verdicts, representative
 
 CASES = [v["name"] for v in representative()]
-KERNELS = Path(mace.__file__).parent / "kernels"
 KEPT = [name for name in DEVICES if load_verdicts(name)]
 """Implementations whose verdicts on all cases are checked in."""
-SIMULATED = [c["name"] for c in load_simulated()]
-"""Cases for the simulator in continuous integration; ``python -m tests.onnx_suite.oclgrind`` takes more."""
 
 
 @cache
@@ -79,22 +72,3 @@ def test_every_failure_is_explained() -> None:
     for name, verdicts in zip(KEPT[1:], others, strict=True):
         different = [n for n, v in verdicts.items() if v["passed"] != first[n]["passed"]]
         assert [n for n in different if not explain(DIFFERENCES[name], n)] == []
-
-
-def test_simulated_cases_pass_on_the_device() -> None:
-    """The simulator is given cases that hold kernels and are right without it; each brings a template that no faster one has."""
-    verdicts, held = _verdicts("intel"), set[str]()
-    for case in load_simulated():
-        assert verdicts[case["name"]]["passed"]
-        assert set(case["templates"]) - held
-        held.update(case["templates"])
-        assert all((KERNELS / f"{t}.cl").exists() for t in case["templates"])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.skipif(not oclgrind.LIBRARY.exists(), reason="oclgrind is not installed")
-def test_kernels_run_clean_under_the_simulator() -> None:
-    """No access out of bounds, no uninitialised value, no data race, no wrong API call."""
-    complaints = {r["name"]: r["log"] for r in oclgrind.check(SIMULATED) if r["log"].strip()}
-    assert complaints == {}

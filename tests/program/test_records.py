@@ -12,7 +12,7 @@ from mace.device import DeviceIdentity
 from mace.errors import ProgramFormatError
 from mace.program.checking import Fitness, check_program
 from mace.program.codec import decode_program, encode_program
-from mace.program.content import Entry, ProgramContent, merge
+from mace.program.content import Entry, EntryKind, ProgramContent, merge
 from mace.program.conversion import encode_as, extract_section
 from mace.program.difference import diff_programs
 from mace.program.encrypt import Secret
@@ -21,6 +21,7 @@ from mace.program.inspecting import inspect_program
 from mace.program.opening import save_own
 from mace.program.reasons import Reason
 from mace.program.trust import Trust
+from tests.program.test_spirv import RUSTICL
 
 
 def test_inspect_in_plain_words(tmp_path: Path, content: ProgramContent, trust: Trust) -> None:
@@ -112,10 +113,32 @@ def test_check_answers_for_bad_files(tmp_path: Path, content: ProgramContent, id
 
 
 def test_check_knows_spirv(identity: DeviceIdentity, trust: Trust) -> None:
-    """SPIR-V for any device makes a foreign file usable."""
-    foreign = Entry.make("program", "k", b"x", device=replace(identity, device_name="B"))
-    data = encode_program(ProgramContent((foreign, Entry.make("il", "k", b"spirv")))).to_bytes()
-    assert check_program(data, identity, trust=replace(trust, policy="any")).fitness is Fitness.USABLE
+    """SPIR-V makes a file of another driver usable for a device that takes it; for one that takes none, the answer says so."""
+    trust = replace(trust, policy="any")
+    older = Entry.make("program", "k", b"x", device=replace(identity, driver_version="1"))
+    spirv = Entry.make("il", "k", b"spirv")
+    data = encode_program(ProgramContent((older, spirv))).to_bytes()
+    report = check_program(data, identity, takes_spirv=True, trust=trust)
+    assert (report.fitness, report.reason, report.programs) == (Fitness.USABLE, Reason.ONLY_SPIRV, 1)
+    report = check_program(data, identity, trust=trust)
+    assert (report.fitness, report.reason, report.programs) == (Fitness.RECOMPILE, Reason.OTHER_DRIVER, 0)
+    assert "takes none" in report.detail
+    report = check_program(data, identity, takes_spirv=True, reuse="none", trust=trust)
+    assert report.reason is Reason.REUSE_OFF
+    alone = encode_program(ProgramContent((spirv,))).to_bytes()
+    assert check_program(alone, identity, takes_spirv=True, trust=trust).fitness is Fitness.USABLE
+    report = check_program(alone, identity, trust=trust)
+    assert (report.fitness, report.reason) == (Fitness.RECOMPILE, Reason.NO_ENTRY)
+    assert "takes none" in report.detail
+
+
+def test_check_sees_binaries_that_are_spirv(identity: DeviceIdentity, trust: Trust) -> None:
+    """A driver's binary that is SPIR-V counts as that for other devices, and the description says so."""
+    given = Entry.make("program", "k", RUSTICL.read_bytes(), device=replace(identity, driver_version="1"))
+    data = encode_program(ProgramContent((given,))).to_bytes()
+    report = check_program(data, identity, takes_spirv=True, trust=replace(trust, policy="any"))
+    assert (report.fitness, report.reason, report.programs) == (Fitness.USABLE, Reason.ONLY_SPIRV, 1)
+    assert any("SPIR-V" in sentence for sentence in inspect_program(data).words)
 
 
 def test_converted_there_and_back(content: ProgramContent) -> None:
@@ -127,6 +150,16 @@ def test_converted_there_and_back(content: ProgramContent) -> None:
         assert [bytes(e.payload) for e in back.entries] == [bytes(content.entries[1].payload)]
     with pytest.raises(ValueError, match="only the envelope"):
         encode_as(content, "table", compressed=True)
+
+
+def test_extract_by_kind(tmp_path: Path, identity: DeviceIdentity) -> None:
+    """A program and its SPIR-V have one key: the error names both, and the kind decides."""
+    program = Entry.make("program", "k", b"binary", device=identity)
+    content = ProgramContent((program, Entry.make("il", "k", b"spirv")))
+    with pytest.raises(ProgramFormatError, match=r"2 sections answer to 'k'; program with hash .*; il with hash"):
+        extract_section(content, "k", tmp_path / "out")
+    assert extract_section(content, "k", tmp_path / "out", EntryKind.IL).kind == "il"
+    assert (tmp_path / "out").read_bytes() == b"spirv"
 
 
 def test_extract(tmp_path: Path, content: ProgramContent) -> None:

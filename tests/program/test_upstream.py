@@ -1,8 +1,15 @@
-"""Upstream MACE's files. The bytes compared with are those of genuine files."""
+"""Upstream MACE's files. The bytes compared with are those of genuine files.
+
+``specimens/upstream-*.bin`` were written by upstream's own ``FileStorage`` and ``Tuner``, compiled from its sources at v0.9.0,
+v1.0.4 and 0fc55a5 (the head of its repository), with keys and values chosen for these tests: ``plain`` ones without
+``MACE_OBFUSCATE_LITERALS``, the ``shorter`` one over the file beside it.
+"""
 
 from __future__ import annotations
 
+import json
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +18,7 @@ from mace.errors import IntegrityError, LimitError, ProgramFormatError
 from mace.program.codec import FileLayout, decode_program, recognise
 from mace.program.content import Entry, ProgramContent
 from mace.program.conversion import encode_as
+from mace.program.inspecting import inspect_program
 from mace.program.limits import Limits
 from mace.program.obfuscate import obfuscate
 from mace.program.upstream import (
@@ -79,6 +87,81 @@ def test_programs_come_back_byte_for_byte(generation: str) -> None:
     data = encode_upstream(UpstreamFile(generation, values))
     back = encode_upstream(to_upstream(from_upstream(data), generation=generation))
     assert back == data
+
+
+SPECIMENS = Path(__file__).with_name("specimens")
+CONV = "conv_2d_1x1 -DBIAS -DCMD_DATA_TYPE=f -DDATA_TYPE=float -DUSE_RELUX -Dconv_2d_1x1="
+PAD = "pad -DCMD_DATA_TYPE=f -DDATA_TYPE=float -DPAD_TYPE=0 -Dpad_input="
+ADRENO = (
+    "QUALCOMM Snapdragon(TM), FULL_PROFILE, OpenCL 2.0 QUALCOMM build: commit #3fad7ed changeid #Ib4 "
+    "Date: 03/27/18 Tue Local Branch:  Remote Branch: , v1.0.4-0-gabc1234"
+)
+TUNINGS = {
+    "depthwise_conv2d_ocl_kernel_128_4_14_1": [32, 4, 1, 0],
+    "conv2d_1x1_opencl_kernel_1_14_14_96": [4, 4, 8, 7],
+    "deconv2d_opencl_kernel__0_1_28_28_64": [16, 2, 0],
+    "softmax_opencl_kernel_1_1_1_1000": [300, 70000, 4294967295, 0],
+    "MACE_OPENCL_QUEUE_WINDOW_SIZE": [30],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "generation"),
+    [
+        ("0fc55a5", "current"),
+        ("0fc55a5.plain", "current"),
+        ("1.0.4", "old"),
+        ("0.9.0", "old"),
+    ],
+)
+def test_program_files_written_by_upstream(name: str, generation: str) -> None:
+    """Each is recognised, says what it holds, and comes back byte for byte."""
+    data = (SPECIMENS / f"upstream-{name}.programs.bin").read_bytes()
+    file, content = parse_upstream(data), from_upstream(data)
+    conv, pad = ("conv_2d_1x1", "Dpad_input") if "plain" in name else ("c44CimyloKq", "D5rvi28AGG")
+    assert (file.generation, file.leftover, file.is_tuning) == (generation, 0, False)
+    assert {e.key: [k.name for k in e.kernels] for e in content.entries} == {
+        "buffer_transform": ["buffer_transform"],
+        CONV + conv: ["conv_2d_1x1"],
+        PAD + pad: ["Dpad_input"],
+    }
+    binary = b"\x7fELF" + bytes(40) + b"code"
+    assert [bytes(e.payload) for e in content.entries] == [b"", binary, binary + b"2"]
+    (device,) = content.devices
+    assert device.platform_name == "QUALCOMM Snapdragon(TM)"
+    assert device.engine_version == "v1.0.4-0-gabc1234"
+    assert device.device_name == ("Adreno(TM) 540" if generation == "current" else "")
+    assert bytes(file.values[PLATFORM_KEY]) == ADRENO.encode()
+    assert encode_upstream(to_upstream(content, generation=file.generation)) == data
+
+
+@pytest.mark.parametrize(
+    ("name", "generation"),
+    [("0fc55a5", "current"), ("0fc55a5.plain", "current"), ("1.0.4", "old"), ("1.0.4.plain", "old")],
+)
+def test_tuned_files_written_by_upstream(name: str, generation: str) -> None:
+    """Keys are read, obfuscated or not, in whatever order; written again, each has its own form, and the numbers are the same."""
+    data = (SPECIMENS / f"upstream-{name}.tuned.bin").read_bytes()
+    file, content = parse_upstream(data), from_upstream(data)
+    assert (file.generation, file.is_tuning) == (generation, True)
+    assert {e.key: json.loads(bytes(e.payload)) for e in content.entries} == TUNINGS
+    assert ("conv2d_1x1_opencl_kernel_1_14_14_96" in file.values) == ("plain" in name)
+    again = encode_upstream(tuning_to_upstream(content, generation=file.generation))
+    assert parse_upstream(again).values == file.values
+    assert len(again) == len(data)
+
+
+def test_what_a_longer_file_left_behind() -> None:
+    """v0.9.0 writes a shorter file over a longer one without cutting it: the rest is passed over, and told."""
+    data = (SPECIMENS / "upstream-0.9.0.shorter.programs.bin").read_bytes()
+    longer = (SPECIMENS / "upstream-0.9.0.programs.bin").read_bytes()
+    file = parse_upstream(data)
+    assert len(data) == len(longer)
+    assert 0 < file.leftover < len(data)
+    assert data[-file.leftover :] == longer[-file.leftover :]
+    assert set(file.values) == {"buffer_transform", CONV + "c44CimyloKq", PLATFORM_KEY}
+    assert any(f"last {file.leftover} bytes" in sentence for sentence in inspect_program(data).words)
+    assert encode_upstream(file) == data[: -file.leftover]
 
 
 def test_old_generation_is_told_apart() -> None:
@@ -157,6 +240,9 @@ def test_old_lengths_are_bounded() -> None:
             ("Portable Computing Language", "FULL_PROFILE", "OpenCL 3.0 PoCL 3.1, LLVM 15, RELOC", "v1.0.4"),
         ),
         ("QUALCOMM, FULL_PROFILE, OpenCL 2.0", ("QUALCOMM", "FULL_PROFILE", "OpenCL 2.0", "")),
+        ("ARM Platform, FULL_PROFILE, OpenCL 2.0 v1.r9p0", ("ARM Platform", "FULL_PROFILE", "OpenCL 2.0 v1.r9p0", "")),
+        ("ARM, FULL_PROFILE, OpenCL 2.0, unknown", ("ARM", "FULL_PROFILE", "OpenCL 2.0", "unknown")),
+        ("ARM, FULL_PROFILE, OpenCL 2.0, r0.1-7-g0fc55a5", ("ARM", "FULL_PROFILE", "OpenCL 2.0", "r0.1-7-g0fc55a5")),
         ("", ("", "", "", "")),
     ],
 )

@@ -60,6 +60,29 @@ def clear(storage: StorageOption = None, as_json: JsonOption = False) -> None:
     _show(store_admin.clear(_folder(storage)), as_json)
 
 
+@app.command()
+def quarantine(
+    forget: Annotated[bool, typer.Option("--forget", help="Forget all of it, so that it is tried anew.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what is not tried again: binaries that failed on a device, kernels that its compiler makes wrong."""
+    from mace.program.quarantine import forget_quarantined, quarantined
+
+    found = quarantined()
+    if forget:
+        forget_quarantined()
+    if as_json:
+        output.emit_json({"forgotten": forget, "quarantined": found})
+        return
+    if found:
+        rows = [(q.what, q.device.summary if q.device else "", q.reason.value, q.detail) for q in found]
+        output.table(("what", "device", "reason", "detail"), rows)
+    verdict = "forgotten" if forget else "not tried again"
+    output.line(
+        "{}", f"{output.counted(len(found), 'record')}, {verdict}" if found else "nothing is kept from being tried"
+    )
+
+
 def _folder(storage: Path | None) -> Path:
     from mace.files.folders import programs_folder
 

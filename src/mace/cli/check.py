@@ -40,9 +40,15 @@ def check(
     policies: dict[str, ReusePolicy] = {"none": "none", "exact": "exact", "same-gpu": "same-gpu"}
     if reuse not in policies:
         raise ConfigError(f"--reuse '{reuse}' is none of {', '.join(policies)}")
-    identity = select_device(device).identity
-    secret = read_secret(key_file, passphrase)
-    report = check_program(file, identity, reuse=policies[reuse], trust=read_trust(trust), secret=secret)
+    chosen = select_device(device)
+    report = check_program(
+        file,
+        chosen.identity,
+        takes_spirv=chosen.info.takes_spirv,
+        reuse=policies[reuse],
+        trust=read_trust(trust),
+        secret=read_secret(key_file, passphrase),
+    )
     if as_json:
         output.emit_json(report)
     else:

@@ -29,6 +29,10 @@ def compile_model(
     device: DeviceOption = "auto",
     shapes: ShapeOption = None,
     storage: StorageOption = None,
+    spirv: Annotated[
+        bool,
+        typer.Option("--spirv", help="Add the programs as SPIR-V too; takes clang and llvm-spirv on this machine."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     import mace
@@ -42,7 +46,7 @@ def compile_model(
         mace.load(target.model, device=target.device(device), progress=progress, **arguments) as engine,
     ):
         engine.warm_up(engine.example_inputs(wanted))
-        saved = engine.save_compiled_program(destination)
+        saved = engine.save_compiled_program(destination, spirv=spirv)
         stats = engine.stats.to_json()
     if as_json:
         times = {"reload_seconds": saved.reload_seconds, "first_run_seconds": saved.first_run_seconds}
@@ -52,8 +56,9 @@ def compile_model(
         )
         return
     output.line("wrote {}: {} entries, {}", saved.path, saved.entries, output.size(saved.bytes))
-    made = output.counted(stats["programs_from_source"], "program")
-    output.line("{} compiled from source for {}", made, stats["device"])
+    output.line("{} for {}", output.compiled(stats), stats["device"])
+    if spirv:
+        output.line("the same programs as SPIR-V beside them, for drivers that no binary fits")
     if saved.reload_seconds is not None and saved.first_run_seconds is not None:
         output.line(
             "loaded again in a child process: programs in {:.1f} ms, a first run of every kernel in {:.1f} ms",

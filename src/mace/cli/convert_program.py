@@ -27,6 +27,12 @@ def convert_program(
     mace_version: Annotated[
         str, typer.Option("--mace-version", help="The version that upstream's file should be for, such as v1.1.1.")
     ] = "",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--for", help="Part of the name of the device that upstream's file is for, where it holds several."
+        ),
+    ] = "",
     encrypt_with: Annotated[
         Path | None, typer.Option("--encrypt-with", help="Encrypt it with the key in this file (envelope only).")
     ] = None,
@@ -48,7 +54,14 @@ def convert_program(
     lock, target = read_secret(encrypt_with, encrypt, confirm=True), targets[layout]
     try:
         nbytes = convert_file(
-            read, destination, target, Trust(), compressed=compressed, secret=lock, mace_version=mace_version
+            read,
+            destination,
+            target,
+            Trust(),
+            compressed=compressed,
+            secret=lock,
+            device=device,
+            mace_version=mace_version,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -46,4 +46,4 @@ def explain(
         sought = f"{look['sought']}: " if look["sought"] else ""
         detail = f" ({look['detail']})" if look["detail"] else ""
         output.line("  {}{}{}", sought, Reason(look["reason"]).sentence, detail)
-    output.line("{} compiled from source", output.counted(stats["programs_from_source"], "program"), style="bold")
+    output.line("{}", output.compiled(stats), style="bold")

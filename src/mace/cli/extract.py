@@ -10,6 +10,8 @@ import typer
 from mace.cli import output
 from mace.cli.options import JsonOption
 from mace.cli.program_options import KeyFileOption, PassphraseOption, ProgramArgument, read_content
+from mace.errors import ConfigError
+from mace.program.content import EntryKind
 
 app = typer.Typer(add_completion=False)
 
@@ -19,13 +21,17 @@ def extract(
     file: ProgramArgument,
     key: Annotated[str, typer.Argument(help="The section's key, or how its key or hash begins.", show_default=False)],
     destination: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    kind: Annotated[str, typer.Option("--kind", help=f"Sections of this kind only: {', '.join(EntryKind)}.")] = "",
     key_file: KeyFileOption = None,
     passphrase: PassphraseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     from mace.program.conversion import extract_section
 
-    entry = extract_section(read_content(file, key_file, passphrase), key, destination)
+    if kind and kind not in list(EntryKind):
+        raise ConfigError(f"--kind '{kind}' is none of {', '.join(EntryKind)}")
+    wanted = EntryKind(kind) if kind else None
+    entry = extract_section(read_content(file, key_file, passphrase), key, destination, wanted)
     if as_json:
         output.emit_json({"path": destination, "kind": entry.kind, "key": entry.key, "sha256": entry.sha256})
         return

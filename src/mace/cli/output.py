@@ -20,6 +20,7 @@ from mace.errors import MaceError
 from mace.report.text import counted, duration, plain, size
 
 __all__ = [
+    "compiled",
     "console",
     "counted",
     "duration",
@@ -44,6 +45,12 @@ def console(*, stderr: bool = False) -> Console:
     """A console on the standard streams of this moment; wide when nobody is looking, so that nothing is cut."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, highlight=False, soft_wrap=True)
+
+
+def compiled(stats: Mapping[str, Any]) -> str:
+    """How many programs an engine had to compile, and from what, by its statistics."""
+    words = f"{counted(stats['programs_from_source'], 'program')} compiled from source"
+    return f"{words}, {stats['programs_from_spirv']} from SPIR-V" if stats["programs_from_spirv"] else words
 
 
 def _jsonable(value: Any) -> Any:

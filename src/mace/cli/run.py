@@ -71,10 +71,10 @@ def run(
         return
     output.table(("output", "type"), kinds.items())
     output.line(
-        "{} on {}; {} compiled from source",
+        "{} on {}; {}",
         f"loaded in {(loaded - start) * 1e3:.0f} ms, ran in {(finished - loaded) * 1e3:.1f} ms",
         stats["device"],
-        output.counted(stats["programs_from_source"], "program"),
+        output.compiled(stats),
     )
     if destination is not None:
         output.line("wrote {}", destination)

@@ -37,7 +37,11 @@ def _import(source: Source, known: KnownOperators) -> Graph:
     versions = opsets(proto)
     opset = versions.get("", newest_opset())
     if opset > newest_opset():
-        raise ConvertError(f"opset {opset} is newer than the newest known one, {newest_opset()}", field="opset_import")
+        raise ConvertError(
+            f"opset {opset} is newer than the newest known one, {newest_opset()}",
+            field="opset_import",
+            hint=f"Export the model with opset {newest_opset()} or an older one, or install a newer onnx package",
+        )
     graph = graph_from_proto(proto.graph, opset, source.read)
     graph = sort_nodes(lift_constants(graph))
     check_supported(graph, versions, known)

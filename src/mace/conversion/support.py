@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import combinations
 from typing import TypeAlias
 
 from mace.errors import UnsupportedNode, UnsupportedOperatorError
 from mace.graph.ir import Graph, Node
 from mace.reference.schema import has_reference, operator_names, schema, since_version
+
+ALIKE = 0.65
+"""From which ratio on two names are taken for alike."""
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 KnownOperators: TypeAlias = Callable[[str, str], bool]
 """Whether a kernel family has a record of (operator, domain)."""
@@ -67,13 +73,17 @@ def _reason(node: Node, opsets: Mapping[str, int], known: KnownOperators) -> str
 
 
 def _nearest(node: Node) -> str:
-    """The supported operator that looks most like it, by name."""
+    """The supported operator that it seems to be a kind of: one whose name is part of its own, or is much like it."""
     if node.op in operator_names(""):
         return f"; the nearest is ONNX's own {node.op}"
     candidates = {n.lower(): n for n in operator_names("") if has_reference(n, "")}
-    found = difflib.get_close_matches(node.op.lower(), candidates, 1, 0.7)
+    words = _WORD.findall(node.op)
+    parts = ("".join(words[first:end]).lower() for first, end in combinations(range(len(words) + 1), 2))
+    found = max((p for p in parts if p in candidates), key=len, default="")
+    if not found:
+        found = next(iter(difflib.get_close_matches(node.op.lower(), candidates, 1, ALIKE)), "")
     return (
-        f"; the nearest supported operator is {candidates[found[0]]}"
+        f"; the nearest supported operator is {candidates[found]}"
         if found
         else "; there is no operator like it in ONNX"
     )

@@ -11,7 +11,7 @@ from typing import Any
 from mace.deployment.run_config import CONFIG_NAME, PATHS, read_run_config
 from mace.doctor.files import check_models, check_program_file, check_programs
 from mace.doctor.finding import Finding, Severity
-from mace.doctor.machine import check_devices, check_state, check_storage
+from mace.doctor.machine import check_devices, check_quarantine, check_state, check_storage
 from mace.doctor.run_config import check_config, check_parameter_variable, check_parameters, is_binary
 from mace.doctor.surroundings import Surroundings, add_file, look_around
 from mace.errors import MaceError, StorageError
@@ -57,7 +57,7 @@ def diagnose(
     """
     found_device, findings = check_devices(device)
     kept = Path(storage) if storage is not None else Path(programs_folder())
-    findings += [*check_state(), *check_storage(kept)]
+    findings += [*check_quarantine(found_device), *check_state(), *check_storage(kept)]
     checked = ["devices and drivers", "state folder", f"storage {kept}"]
     around = _around(place, files)
     if around is not None:

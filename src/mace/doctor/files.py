@@ -59,7 +59,7 @@ def check_program_file(path: Path, around: Surroundings, device: Device | None) 
     mend = mending(path, content, around, device)
     if device is None:
         return
-    report = check_program(path, device.identity)
+    report = check_program(path, device.identity, takes_spirv=device.info.takes_spirv)
     code = _CODES.get(report.reason)
     if report.fitness not in (Fitness.OPTIMAL, Fitness.USABLE) and code is not None:
         if code is Code.PROGRAM_ENCRYPTED:

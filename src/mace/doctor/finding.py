@@ -25,6 +25,8 @@ class Code(StrEnum):
     NO_DEVICE = "no-device"
     DRIVER_FAILED = "driver-failed"
     VECTORS_NARROWED = "vectors-narrowed"
+    KERNELS_MISCOMPILED = "kernels-miscompiled"
+    BINARIES_FAILED = "binaries-failed"
     STORAGE_NOT_WRITABLE = "storage-not-writable"
     STATE_NOT_PRIVATE = "state-not-private"
     DISK_FULL = "disk-full"
@@ -62,6 +64,8 @@ _COSTS = {
     Code.NO_DEVICE: "No model can run.",
     Code.DRIVER_FAILED: "The devices of this driver cannot be used; others can.",
     Code.VECTORS_NARROWED: "Kernels use a part of the device's registers and run at a fraction of its speed.",
+    Code.KERNELS_MISCOMPILED: "General variants take their place and may run slower.",
+    Code.BINARIES_FAILED: "They are passed over and compiled from source once.",
     Code.STORAGE_NOT_WRITABLE: "Nothing compiled is kept. " + _EVERY_START,
     Code.STATE_NOT_PRIVATE: "mace cannot tell its own files from others', so program files of its own are not loaded.",
     Code.DISK_FULL: "Compiled programs cannot be kept. " + _EVERY_START,
@@ -88,6 +92,7 @@ _WARNINGS = (
     *(Code.PROGRAM_OTHER_DRIVER, Code.PROGRAM_OTHER_VERSION, Code.PROGRAM_STALE, Code.PROGRAM_UNTRUSTED),
     *(
         Code.VECTORS_NARROWED,
+        Code.KERNELS_MISCOMPILED,
         Code.PROGRAM_EMPTY,
         Code.PROGRAM_UNREADABLE,
         Code.STORAGE_NOT_WRITABLE,
@@ -96,6 +101,7 @@ _WARNINGS = (
 )
 _SEVERITIES = {
     **dict.fromkeys(_WARNINGS, Severity.WARNING),
+    Code.BINARIES_FAILED: Severity.NOTE,
     Code.LEFTOVERS: Severity.NOTE,
     Code.PROGRAM_ENCRYPTED: Severity.NOTE,
 }

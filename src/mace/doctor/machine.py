@@ -13,6 +13,7 @@ from mace.files.folders import cache_folder, is_private, state_folder
 from mace.opencl import Device, select_device
 from mace.opencl.traits import traits_of
 from mace.program.files import DEFAULT_NAME
+from mace.program.quarantine import Quarantined, quarantined
 from mace.program.store_admin import stored_files
 
 ROOM_WANTED = 256 << 20
@@ -52,6 +53,22 @@ def _narrowed(device: Device) -> Iterator[Finding]:
         detail = f"its compiler once died of wide vectors, so kernels use {narrow} lanes of {wide}"
         kept = Path(cache_folder(), "devices.json")
         yield Finding.make(Code.VECTORS_NARROWED, device.label, detail, "rm", "-f", "--", kept)
+
+
+def check_quarantine(device: Device | None) -> Iterator[Finding]:
+    """Kernels and binaries that are not tried again; what belongs to another device or driver does no harm here."""
+    mend = ("mace", "cache", "quarantine", "--forget")
+    groups: dict[tuple[Code, str, bool], list[Quarantined]] = {}
+    for record in quarantined():
+        code = Code.KERNELS_MISCOMPILED if record.is_kernel else Code.BINARIES_FAILED
+        here = device is not None and record.device == device.identity
+        groups.setdefault((code, record.device.summary if record.device else "unknown device", here), []).append(record)
+    for (code, subject, here), records in groups.items():
+        first = records[0]
+        why = [first.detail] if first.is_kernel else [first.reason.sentence, first.detail]
+        more = f" and {len(records) - 1} more" if len(records) > 1 else ""
+        detail = f"{first.what}{more}: {': '.join(w for w in why if w)}"
+        yield Finding.make(code, subject, detail, *mend, severity=None if here else Severity.NOTE)
 
 
 def _mend_no_device(others: bool) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ worker (``proof``). Both leave a stamp, and what is stamped is loaded here witho
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -84,12 +84,16 @@ class Builder:
         with self.lock:
             self._sources |= zip(plan.units, planned.sources, strict=True)
             missing = [n for n, unit in enumerate(plan.units) if self._load(unit, n, plan, planned.constants) is None]
+        from_spirv = self._compile_spirv(planned, missing, polite=polite)
+        missing = [n for n in missing if n not in from_spirv]
         outcomes = self._compile(_jobs(planned, missing), polite=polite)
         if outcomes is None:
             return None
         with self.lock:
+            for number, done in from_spirv.items():
+                self._adopt(plan, number, done, "spirv")
             for number, done in zip(missing, outcomes, strict=True):
-                self._adopt(plan, number, done)
+                self._adopt(plan, number, done, "source")
             return [self._loaded[unit] for unit in plan.units]
 
     def build_for_now(self, planned: Planned) -> list[Program] | None:
@@ -104,6 +108,26 @@ class Builder:
             self._stats.count_program("source")
         return programs
 
+    def add_spirv(self, planned: Planned) -> None:
+        """Translate every unit to SPIR-V, try it on this device, and keep it beside the programs.
+
+        A unit whose binary is SPIR-V already needs none beside it. Raises ``DeviceError`` where the device takes none or the
+        translator is not installed, ``BuildError`` for source that it cannot translate or SPIR-V that the driver refuses.
+        """
+        from mace.engine.spirv import spirv_entry, translate, without_spirv
+
+        with self.lock:
+            missing = without_spirv(self._library, planned.plan)
+        spirv = translate(self.device, planned, missing)
+        if not spirv:
+            return
+        jobs = _jobs(planned, spirv, spirv)
+        outcomes = self._in_workers(jobs) if self._settings.isolate else self._compile_here(jobs)
+        entries = [spirv_entry(planned.plan.units[n], spirv[n], o) for n, o in zip(spirv, outcomes, strict=True)]
+        with self.lock:
+            for entry in entries:
+                self._library.add(entry)
+
     def call_off(self) -> None:
         """End what is being compiled in workers for another thread, where it raises ``DeviceError``."""
         for pool in tuple(self._pools):
@@ -113,6 +137,40 @@ class Builder:
         if not jobs or not self._settings.isolate:
             return self._compile_here(jobs)
         from mace.opencl.jobs import Done, Refused
+
+        done: list[Done] = []
+        for outcome in self._in_workers(jobs, polite=polite):
+            if isinstance(outcome, Done):
+                done.append(outcome)
+            elif isinstance(outcome, Refused):
+                raise outcome.error
+            else:
+                narrower = self.device.narrowed(remember=True) if outcome.killed_by_driver else None
+                if narrower is None:
+                    raise DeviceError(f"{self.device.label}: {outcome}")
+                self.device = narrower
+                return None
+        return done
+
+    def _compile_spirv(self, planned: Planned, missing: Iterable[int], *, polite: bool) -> dict[int, Done]:
+        """Units whose SPIR-V lies in the library, compiled from it; one that fails there is left to its source.
+
+        A driver may crash over it, so it is done in workers alone; and not where the settings believe only the source.
+        """
+        if not (self._settings.isolate and self._settings.proof == "note" and self.device.info.takes_spirv):
+            return {}
+        from mace.engine.spirv import find_spirv, take_spirv
+
+        with self.lock:
+            found = find_spirv(self._library, planned.plan, missing)
+        if not found:
+            return {}
+        jobs = _jobs(planned, found, {number: bytes(entry.payload) for number, entry in found.items()})
+        outcomes = self._in_workers(jobs, polite=polite)
+        with self.lock:
+            return take_spirv(self._library, found, jobs, outcomes)
+
+    def _in_workers(self, jobs: Sequence[CompileJob], *, polite: bool = False) -> list[Outcome]:
         from mace.opencl.pool import WorkerPool, usable_cores
 
         finished = 0
@@ -126,22 +184,9 @@ class Builder:
         with WorkerPool(self.device, min(usable_cores(), len(jobs)), polite=polite) as pool:
             self._pools.append(pool)
             try:
-                outcomes = pool.run_all(jobs, progress=step)
+                return pool.run_all(jobs, progress=step)
             finally:
                 self._pools.remove(pool)
-        done: list[Done] = []
-        for outcome in outcomes:
-            if isinstance(outcome, Done):
-                done.append(outcome)
-            elif isinstance(outcome, Refused):
-                raise outcome.error
-            else:
-                narrower = self.device.narrowed(remember=True) if outcome.killed_by_driver else None
-                if narrower is None:
-                    raise DeviceError(f"{self.device.label}: {outcome}")
-                self.device = narrower
-                return None
-        return done
 
     def _compile_here(self, jobs: list[CompileJob]) -> list[Done]:
         if not jobs:
@@ -151,12 +196,12 @@ class Builder:
         workshop = Workshop(self._opening.context())
         return [workshop.do(job) for job in jobs]
 
-    def _adopt(self, plan: Plan, number: int, done: Done) -> None:
-        """Load what a worker has compiled, and keep it."""
+    def _adopt(self, plan: Plan, number: int, done: Done, origin: str) -> None:
+        """Load what a worker has compiled, and keep it; ``origin`` is what it counts under."""
         unit = plan.units[number]
         self._prover.stamp(done.binary)
         self._loaded[unit] = self._opening.context().build_from_binary(done.binary, plan.build_options)
-        self._stats.count_program("source")
+        self._stats.count_program(origin)
         sizes = {launch.kernel: launch.local_size for launch in plan.launches}
         records = [
             KernelRecord(k.name, plan.build_options, unit, sizes.get(i))
@@ -240,13 +285,14 @@ class Builder:
         return failure is None
 
 
-def _jobs(planned: Planned, units: Iterable[int]) -> list[CompileJob]:
-    """The compilation of these units, each with a trial of its kernels."""
+def _jobs(planned: Planned, units: Iterable[int], spirv: Mapping[int, bytes] | None = None) -> list[CompileJob]:
+    """The compilation of these units, each with a trial of its kernels; of those in ``spirv`` from it, not from the source."""
     from mace.engine.trials import trials_of
     from mace.opencl.jobs import CompileJob
 
-    plan, jobs = planned.plan, []
+    plan, spirv, jobs = planned.plan, spirv or {}, []
     for number in units:
         unit = trials_of(plan, number, planned.constants)
-        jobs.append(CompileJob(planned.sources[number], plan.build_options, unit.trials, unit.constants))
+        source = spirv.get(number) or planned.sources[number]
+        jobs.append(CompileJob(source, plan.build_options, unit.trials, unit.constants))
     return jobs

@@ -26,5 +26,12 @@ def check_program(
     ``components`` gives every part of the identity side by side. A file that is missing, damaged or not trusted is an
     answer, not an error. Raises ``NoDeviceError`` when there is no such device.
     """
-    identity = (device if isinstance(device, Device) else select_device(device)).identity
-    return checking.check_program(source, identity, reuse=reuse, trust=Trust(trust), secret=secret)
+    chosen = device if isinstance(device, Device) else select_device(device)
+    return checking.check_program(
+        source,
+        chosen.identity,
+        takes_spirv=chosen.info.takes_spirv,
+        reuse=reuse,
+        trust=Trust(trust),
+        secret=secret,
+    )

@@ -212,15 +212,18 @@ class MaceEngine:
         compressed: bool = False,
         secret: Secret | None = None,
         verify: bool = True,
+        spirv: bool = False,
     ) -> SavedProgram:
         """Write everything compiled, planned and packed so far into one program file; returns path, entries and bytes.
 
         A model of fixed shapes that has not run yet is prepared first. ``compressed`` trades a slower start for a smaller
         file; ``secret`` encrypts it. With ``verify`` a child process then loads the file and runs every kernel, and the
         result says how long that took; and each specialised kernel is compared with its general variant, once for each binary.
-        One that computes something else is replaced by that, with a ``KernelWarning``, here and in later plans.
+        One that computes something else is replaced by that, with a ``KernelWarning``, here and in later plans. ``spirv`` adds
+        every program as SPIR-V, from which a device that takes it builds what it has no binary for.
 
-        Raises ``StorageError`` when the path cannot be written, ``ProgramFileError`` when the file does not work.
+        Raises ``StorageError`` when the path cannot be written, ``ProgramFileError`` when the file does not work,
+        ``DeviceError`` when SPIR-V cannot be made.
         """
         from mace.program.opening import save_own
 
@@ -232,6 +235,8 @@ class MaceEngine:
         trust = self._library.trust
 
         def save() -> SavedProgram:
+            if spirv:
+                self._preparation.add_spirv(self._stage.plans())
             return save_own(path, self._library.content(), trust, compressed=compressed, secret=secret)
 
         if not (verify and self.settings.isolate):

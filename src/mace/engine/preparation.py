@@ -127,6 +127,16 @@ class Preparation:
         if self._background is not None:
             self._background.close(self._builder.call_off)
 
+    def add_spirv(self, plans: Sequence[BoundPlan]) -> None:
+        """Make SPIR-V of every program of these plans, and keep it. Raises ``DeviceError``."""
+        from mace.plan.planner import make_plan
+
+        for bound in plans:
+            traits, options = self._builder.device.traits, self.settings.plan
+            with self._timed("spirv"):
+                self._builder.add_spirv(make_plan(bound.graph(), traits, self._tunings(), options, self.avoid))
+        self.library.save()
+
     def plan_anew(self) -> None:
         """Pass over stored plans from now on: there are better tuned parameters than those they were made with."""
         self._stale = True
@@ -187,7 +197,7 @@ class Preparation:
         def keep(entry: Entry) -> bool:
             if entry.kind is EntryKind.PLAN:
                 return entry.key.endswith(suffix)
-            return entry.key in needed or entry.kind not in (EntryKind.PROGRAM, EntryKind.WEIGHTS)
+            return entry.key in needed or entry.kind not in (EntryKind.PROGRAM, EntryKind.IL, EntryKind.WEIGHTS)
 
         with self._builder.lock:
             self.library.restrict(keep)

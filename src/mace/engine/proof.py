@@ -10,7 +10,7 @@ file made with evil intent, whose note would have been made with it: trust is (`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mace.files.stamps import StampBook
@@ -20,6 +20,7 @@ from mace.program.reasons import Reason
 if TYPE_CHECKING:
     from mace.engine.trials import UnitTrials
     from mace.opencl.device import Device
+    from mace.opencl.jobs import Outcome, Trial
     from mace.program.content import Bytes, Entry
 
 PROVED = "proved"
@@ -48,6 +49,21 @@ def noted_outputs(entry: Entry) -> Mapping[str, str]:
     """What the entry says its kernels compute; empty when it does not say."""
     noted = entry.meta.get(OUTPUTS)
     return {str(k): str(v) for k, v in noted.items()} if isinstance(noted, Mapping) else {}
+
+
+def judge(outcome: Outcome, trials: Iterable[Trial], wanted: Mapping[str, str]) -> Failure | None:
+    """What a worker's outcome says against a binary; None when every trial computed what is ``wanted``."""
+    from mace.opencl.jobs import Done, Refused
+
+    if isinstance(outcome, Refused):
+        return Failure(Reason.REFUSED, str(outcome.error))
+    if not isinstance(outcome, Done):
+        return Failure(Reason.CRASHED, str(outcome))
+    wrong = [t.kernel for t in trials if outcome.outputs.get(t.digest) != wanted.get(t.digest)]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        return Failure(Reason.WRONG_RESULTS, f"{wrong[0]}{more} did not compute what was noted")
+    return None
 
 
 class Prover:
@@ -80,7 +96,7 @@ class Prover:
 
         ``wanted`` stands in for the entry's own note. Raises ``DeviceError`` where no worker can be started.
         """
-        from mace.opencl.jobs import Done, ProofJob, Refused
+        from mace.opencl.jobs import ProofJob
         from mace.opencl.pool import compile_all
 
         wanted = noted_outputs(entry) if wanted is None else wanted
@@ -89,16 +105,10 @@ class Prover:
             return Failure(Reason.UNPROVED, f"no note of what {missing[0]} computes", lasting=False)
         job = ProofJob(bytes(entry.payload), options, unit.trials, unit.constants)
         (outcome,) = compile_all(self._device, [job], seconds=PROOF_SECONDS)
-        if isinstance(outcome, Refused):
-            return Failure(Reason.REFUSED, str(outcome.error))
-        if not isinstance(outcome, Done):
-            return Failure(Reason.CRASHED, str(outcome))
-        wrong = [t.kernel for t in unit.trials if outcome.outputs.get(t.digest) != wanted[t.digest]]
-        if wrong:
-            more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            return Failure(Reason.WRONG_RESULTS, f"{wrong[0]}{more} did not compute what was noted")
-        self.stamp(entry.payload)
-        return None
+        failure = judge(outcome, unit.trials, wanted)
+        if failure is None:
+            self.stamp(entry.payload)
+        return failure
 
     def _key(self, binary: Bytes) -> str:
         digest = hashlib.sha256(self._device.identity.digest.encode())

@@ -14,7 +14,8 @@ class EngineStats:
     def __init__(self, device: str = "") -> None:
         self.device = device
         self.programs: dict[str, int] = {}
-        """Program units by where they came from: ``"source"`` or the path (or ``"bytes"``) of the file that held them."""
+        """Program units by where they came from: ``"source"``, ``"spirv"`` (compiled from a file's SPIR-V), or the path (or
+        ``"bytes"``) of the file that held them."""
         self.looks: list[dict[str, Any]] = []
         """Every place looked at with its reason code, in order."""
         self.seconds: dict[str, float] = {}
@@ -36,6 +37,11 @@ class EngineStats:
         """Programs compiled from kernel source by this engine; 0 on a warm start."""
         return self.programs.get("source", 0)
 
+    @property
+    def programs_from_spirv(self) -> int:
+        """Programs compiled from SPIR-V by this engine; the looks say which file had it."""
+        return self.programs.get("spirv", 0)
+
     def count_program(self, source: str) -> None:
         self.programs[source] = self.programs.get(source, 0) + 1
 
@@ -55,7 +61,8 @@ class EngineStats:
 
     def to_json(self) -> dict[str, Any]:
         facts = {k: v.copy() if isinstance(v, dict | list) else v for k, v in vars(self).items()}
-        return {**facts, "programs_from_source": self.programs_from_source}
+        compiled = {name: getattr(self, name) for name in ("programs_from_source", "programs_from_spirv")}
+        return {**facts, **compiled}
 
     def __repr__(self) -> str:
         return f"EngineStats({self.to_json()})"

@@ -11,8 +11,8 @@ from mace.plan.plan import LaunchArg, LocalArg, Plan, Region
 from mace.tensor import Array
 
 READ_POSITIONS = frozenset(
-    {"gather_axis", "gather_elements", "gather_nd", "one_hot", "reverse_sequence", "scatter_elements", "scatter_nd"}
-    | {"slice_runtime", "unpool"}
+    {"gather_axis", "gather_elements", "gather_nd", "one_hot", "reverse_sequence"}
+    | {"scatter_elements", "scatter_nd", "unpool"}
 )
 """Templates some of whose inputs say where to read or write."""
 

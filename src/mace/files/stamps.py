@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +35,8 @@ STAMP_BYTES_MAX = 1 << 16
 """Bytes of one stamp that are read; a longer one is no stamp of ours."""
 STAMPS_MAX = 4_096
 """Stamps of one kind that are kept; the oldest make room."""
+LOCK_SECONDS = 2.0
+"""How long a change waits for another process's."""
 COARSE_NS = 2_000_000_000
 """Nanoseconds that a time stamp may stand for on file systems that keep whole seconds."""
 SETTLE_NS = 20_000_000
@@ -105,6 +107,51 @@ class StampBook:
             self._prune(os.path.dirname(path))
         return True
 
+    def change(self, kind: str, key: str, update: Callable[[dict[str, Any]], Mapping[str, Any]]) -> bool:
+        """Keep what ``update`` makes of the stamp's data (none: an empty dict), so that no other process's change is lost.
+
+        Whether that worked. Where the lock stays busy for :data:`LOCK_SECONDS`, or the file system has none, it goes on
+        without.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self._path(kind, key)
+        if not (make_private(self._folder) and make_private(os.path.dirname(path))):
+            return False
+        lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600)
+        with suppress(Timeout, NotImplementedError, OSError):
+            lock.acquire()
+        try:
+            return self.put(kind, key, update(self.get(kind, key) or {}))
+        finally:
+            lock.release()
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        """The data of every stamp of a kind, the oldest first, each with its ``key``."""
+        folder = os.path.join(self._folder, kind)
+        if not (is_private(self._folder) and is_private(folder)):
+            return []
+        found = []
+        for path in _by_age(folder):
+            with suppress(OSError, ValueError, RecursionError):
+                data = json.loads(read_private(path, STAMP_BYTES_MAX))
+                if (
+                    isinstance(data, dict)
+                    and isinstance(key := data.get("key"), str)
+                    and self._path(kind, key) == str(path)
+                ):
+                    found.append(data)
+        return found
+
+    def drop_all(self, kind: str) -> int:
+        """Forget every stamp of a kind; how many there were."""
+        dropped = 0
+        for path in _by_age(os.path.join(self._folder, kind)):
+            with suppress(OSError):
+                path.unlink()
+                dropped += 1
+        return dropped
+
     def drop(self, kind: str, key: str) -> None:
         """Forget a stamp."""
         with suppress(OSError):
@@ -130,9 +177,18 @@ class StampBook:
         return os.path.join(self._folder, kind, f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json")
 
     def _prune(self, folder: str) -> None:
-        from pathlib import Path
-
         with suppress(OSError):
-            files = sorted(Path(folder).glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
+            files = _by_age(folder)
             for path in files[: max(0, len(files) - STAMPS_MAX)]:
                 path.unlink(missing_ok=True)
+
+
+def _by_age(folder: str) -> list[Path]:
+    """The stamps in a folder, the oldest first."""
+    from pathlib import Path
+
+    aged = []
+    for path in Path(folder).glob("*.json"):
+        with suppress(OSError):
+            aged.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(aged)]

@@ -16,46 +16,19 @@
 #ifndef BEGINS
 #define BEGINS 0      // padding before the first element, per axis
 #endif
-#ifndef RUNTIME
-#define RUNTIME 0     // 1: BEGINS is read from buffers
-#define INDEX_T long  // their type
-#define COUNT 1       // how many axes they speak of
-#define HAS_AXES 0
-#endif
 
 __kernel void KERNEL_NAME(__global const UNIT *restrict x,
 #if HAS_VALUE
                           __global const UNIT *restrict value,
 #endif
-#if RUNTIME
-                          __global const INDEX_T *restrict pads,
-#if HAS_AXES
-                          __global const INDEX_T *restrict axes,
-#endif
-#endif
                           __global UNIT *restrict y)
 {
-    const int in[RANK] = {IN}, out[RANK] = {OUT};
-#if !RUNTIME
-    const int begins[RANK] = {BEGINS};
-#endif
+    const int in[RANK] = {IN}, out[RANK] = {OUT}, begins[RANK] = {BEGINS};
     int rest = get_global_id(2);
     int from = 0, stride = 1, inside = !EMPTY;
 #pragma unroll
     for (int a = RANK - 1; a >= 0; --a) {
-#if RUNTIME
-        int begin = 0;
-        for (int e = 0; e < COUNT; ++e) {
-#if HAS_AXES
-            if ((axes[e] < 0 ? axes[e] + RANK : axes[e]) == a)
-#else
-            if (e == a)
-#endif
-                begin = (int)pads[e];
-        }
-#else
         const int begin = begins[a];
-#endif
         const int end = out[a] - in[a] - begin;
         const int cut = max(-begin, 0);
         const int extent = in[a] - cut - max(-end, 0);

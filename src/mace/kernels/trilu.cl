@@ -12,24 +12,12 @@
 #ifndef K
 #define K 0            // diagonal, counted to the right of the main one
 #endif
-#ifndef RUNTIME
-#define RUNTIME 0      // 1: the diagonal comes from a buffer
-#define K_T long
-#endif
 
-__kernel void KERNEL_NAME(__global const UNIT *restrict x,
-#if RUNTIME
-                          __global const K_T *restrict diagonal,
-#endif
-                          __global UNIT *restrict y)
+__kernel void KERNEL_NAME(__global const UNIT *restrict x, __global UNIT *restrict y)
 {
     const int col = get_global_id(0), row = get_global_id(1);
     const int at = ((int)get_global_id(2) * ROWS + row) * COLS + col;
-#if RUNTIME
-    const long offset = col - row - diagonal[0];
-#else
     const int offset = col - row - (K);
-#endif
     const int keep = UPPER ? offset >= 0 : offset <= 0;
     y[at] = keep ? x[at] : (UNIT)0;
 }

@@ -62,6 +62,7 @@ _FUNCTIONS: dict[str, tuple[int, str]] = {  # name → place in the table, then 
     "clCreateImage": (96, "ppqpppp"),
     "clEnqueueFillBuffer": (102, "ipppzzzupp"),
     "clCreateCommandQueueWithProperties": (123, "ppppp"),
+    "clCreateProgramWithIL": (138, "pppzp"),
 }
 _AT_ONCE = frozenset(
     {"clGetPlatformInfo", "clGetDeviceInfo", "clGetProgramBuildInfo", "clGetMemObjectInfo", "clGetEventProfilingInfo"}

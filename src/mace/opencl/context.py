@@ -95,6 +95,16 @@ class Context:
             options,
         )
 
+    def build_from_spirv(self, code: bytes, options: str = "") -> Program:
+        """Compile SPIR-V on a device that takes it (``DeviceInfo.takes_spirv``). Raises ``BuildError`` or ``OpenCLError``.
+
+        A driver may crash on SPIR-V that is damaged: do it in a worker.
+        """
+        create = self.api.create
+        return self._build(
+            "compiling SPIR-V", lambda: create("clCreateProgramWithIL", self.handle, code, len(code)), options
+        )
+
     def _build(self, doing: str, create: Callable[[], int], options: str) -> Program:
         began = time.perf_counter()
         with translated(doing):

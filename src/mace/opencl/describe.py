@@ -67,6 +67,13 @@ class DeviceInfo:
         return cls(**values)
 
     @property
+    def takes_spirv(self) -> bool:
+        """Whether programs can be made of SPIR-V: all of OpenCL 2.1 and 2.2 must take it, later versions say whether they do."""
+        if self.version.startswith(("OpenCL 2.1", "OpenCL 2.2")):
+            return True
+        return self.version.startswith("OpenCL 3") and "cl_khr_il_program" in self.extensions
+
+    @property
     def matching_text(self) -> str:
         """What a name fragment is looked for in."""
         return f"{self.platform_name} | {self.name} | {self.platform_version} | {self.vendor} | {self.platform_vendor}"

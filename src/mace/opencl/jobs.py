@@ -113,7 +113,8 @@ def _image(extents: list[int]) -> tuple[int, int] | None:
 class CompileJob:
     """Compile a program, create each kernel and run it once, then hand back the binary."""
 
-    source: str
+    source: str | bytes
+    """OpenCL C as text, or SPIR-V as bytes."""
     options: str = ""
     trials: tuple[Trial, ...] = ()
     constants: bytes = b""
@@ -121,11 +122,11 @@ class CompileJob:
 
     @property
     def payload(self) -> bytes:
-        return self.constants + self.source.encode()
+        return self.constants + (self.source if isinstance(self.source, bytes) else self.source.encode())
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "action": "compile",
+            "action": "compile spirv" if isinstance(self.source, bytes) else "compile",
             "options": self.options,
             "trials": [t.to_json() for t in self.trials],
             "constants": len(self.constants),

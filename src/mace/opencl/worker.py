@@ -60,6 +60,8 @@ def _job(header: Mapping[str, Any], payload: bytes) -> Job:
     constants, body = payload[: header["constants"]], payload[header["constants"] :]
     if header["action"] == "compile":
         return CompileJob(body.decode(), header["options"], trials, constants)
+    if header["action"] == "compile spirv":
+        return CompileJob(body, header["options"], trials, constants)
     return ProofJob(body, header["options"], trials, constants)
 
 

@@ -57,7 +57,10 @@ class Workshop:
         """The job's program; with its binary where that is known before its kernels have run."""
         if not isinstance(job, CompileJob):
             return self.context.build_from_binary(job.binary, job.options), b""
-        program = self.context.build_from_source(job.source, job.options)
+        if isinstance(job.source, bytes):
+            program = self.context.build_from_spirv(job.source, job.options)
+        else:
+            program = self.context.build_from_source(job.source, job.options)
         return self._trimmer.trim(program, job.options) or (program, b"")
 
     def _run(self, program: Program, trial: Trial, constants: memoryview) -> str:

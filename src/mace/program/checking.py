@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from mace.device import DeviceIdentity
 from mace.errors import ProgramFileError, StorageError
-from mace.program.content import Bytes, EntryKind
+from mace.program.content import Bytes, EntryKind, ProgramContent
 from mace.program.encrypt import Secret
 from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.opening import open_trusted
 from mace.program.reasons import Reason
 from mace.program.reuse import ReusePolicy, is_same_gpu, mismatch, nearest
+from mace.program.spirv import count_spirv
 from mace.program.store import look_at_failure
 from mace.program.trust import Trust
 
@@ -25,7 +26,7 @@ class Fitness(StrEnum):
     OPTIMAL = "optimal"
     """Made for exactly this device and driver."""
     USABLE = "usable"
-    """It will be loaded, though not everything is equal, or only its SPIR-V fits."""
+    """It will be loaded, though not everything is equal; or it is compiled from its SPIR-V, which this device takes."""
     RECOMPILE = "recompile"
     """It is for this device in another state: it serves as a hint, and everything is compiled again."""
     UNSUPPORTED = "unsupported"
@@ -54,13 +55,14 @@ class CheckReport:
     detail: str
     components: tuple[Component, ...]
     programs: int
-    """Compiled programs in the file that fit this device."""
+    """Programs in the file that fit this device: binaries, or where none does, SPIR-V."""
 
 
 def check_program(
     source: str | os.PathLike[str] | Bytes,
     device: DeviceIdentity,
     *,
+    takes_spirv: bool = False,
     reuse: ReusePolicy = "exact",
     trust: Trust | None = None,
     secret: Secret | None = None,
@@ -73,11 +75,21 @@ def check_program(
     except (StorageError, ProgramFileError) as error:
         look = look_at_failure(where, error)
         return CheckReport(Fitness.UNSUPPORTED, look.reason, look.detail, (), 0)
+    report = _compare(content, device, reuse)
+    spirv = count_spirv(content) if reuse != "none" else 0
+    if not spirv or report.fitness in (Fitness.OPTIMAL, Fitness.USABLE):
+        return report
+    why = report.detail or report.reason.sentence
+    if takes_spirv:
+        return replace(report, fitness=Fitness.USABLE, reason=Reason.ONLY_SPIRV, detail=why, programs=spirv)
+    fitness = report.fitness if report.components else Fitness.RECOMPILE
+    return replace(report, fitness=fitness, detail=f"{why}; its SPIR-V does not help, for this device takes none")
+
+
+def _compare(content: ProgramContent, device: DeviceIdentity, reuse: ReusePolicy) -> CheckReport:
+    """The answer as far as binaries go."""
     near = nearest(device, content.devices)
-    portable = sum(e.kind is EntryKind.IL and e.device is None for e in content.entries)
     if near is None:
-        if portable:
-            return CheckReport(Fitness.USABLE, Reason.HIT, "only SPIR-V, for any device", (), portable)
         return CheckReport(Fitness.UNSUPPORTED, Reason.NO_ENTRY, "the file names no device", (), 0)
     ours, theirs = device.to_json(), near.to_json()
     components = tuple(Component(name, ours[name], theirs[name]) for name in ours)
@@ -88,8 +100,6 @@ def check_program(
         if near == device:
             return CheckReport(Fitness.OPTIMAL, Reason.HIT, "", components, programs)
         return CheckReport(Fitness.USABLE, Reason.HIT, f"by the reuse policy '{reuse}'", components, programs)
-    if portable:
-        return CheckReport(Fitness.USABLE, Reason.HIT, "only SPIR-V, for any device", components, portable)
     if problem is None:
         return CheckReport(Fitness.RECOMPILE, Reason.NO_ENTRY, "it holds no program for this device", components, 0)
     grave = problem.reason in (Reason.OTHER_DEVICE, Reason.OTHER_SYSTEM, Reason.REUSE_OFF)

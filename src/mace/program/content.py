@@ -43,6 +43,11 @@ class EntryKind(StrEnum):
     """Packed constants, mapped in place."""
 
     @property
+    def words(self) -> str:
+        """What a person calls it."""
+        return "SPIR-V" if self is EntryKind.IL else self.value
+
+    @property
     def order(self) -> int:
         """Place of the kind in a file: small and always read first, the large and mapped last."""
         return list(EntryKind).index(self)

@@ -50,29 +50,48 @@ def convert_file(
     *,
     compressed: bool = False,
     secret: Secret | None = None,
+    device: str = "",
     mace_version: str = "",
 ) -> int:
     """Write what was read of a file in another layout; the new file's size in bytes.
 
-    What is made of an own file is an own file; of any other it is not, whatever trust the call has in that. Raises
-    ``ValueError``, or ``StorageError`` when it cannot be written.
+    What is made of an own file is an own file; of any other it is not, whatever trust the call has in that. ``device`` is
+    part of the name of the one that a file of upstream's is for. Raises ``ValueError``, or ``StorageError`` when it cannot
+    be written.
     """
-    data = encode_as(read.content, layout, compressed=compressed, secret=secret, mace_version=mace_version)
+    owner = named_device(read.content, device) if device else None
+    data = encode_as(
+        read.content, layout, compressed=compressed, secret=secret, device=owner, mace_version=mace_version
+    )
     if trust.is_own(read.seal.digest):
         trust.note_own(digest_of(data))
     atomic_write(destination, [data])
     return len(data)
 
 
-def extract_section(content: ProgramContent, key: str, path: str | os.PathLike[str]) -> Entry:
-    """Write one section's payload, unchanged, to a file. ``key`` is a key, or the start of one or of a hash.
+def named_device(content: ProgramContent, words: str) -> DeviceIdentity:
+    """The one device of the content whose summary holds these words. Raises ``ValueError``."""
+    found = [d for d in content.devices if words.lower() in d.summary.lower()]
+    if len(found) != 1:
+        listed = "; ".join(d.summary for d in content.devices) or "none"
+        raise ValueError(f"{len(found)} devices of the file answer to '{words}'; it has {listed}")
+    return found[0]
+
+
+def extract_section(
+    content: ProgramContent, key: str, path: str | os.PathLike[str], kind: EntryKind | None = None
+) -> Entry:
+    """Write one section's payload, unchanged, to a file. ``key`` is a key, or the start of one or of a hash; ``kind`` leaves
+    out sections of others.
 
     Raises ``ProgramFormatError`` when not exactly one section answers to it, ``StorageError`` when it cannot be
     written.
     """
-    exact = [e for e in content.entries if e.key == key]
-    found = exact or [e for e in content.entries if e.key.startswith(key) or e.sha256.startswith(key)]
+    entries = [e for e in content.entries if kind in (None, e.kind)]
+    exact = [e for e in entries if e.key == key]
+    found = exact or [e for e in entries if e.key.startswith(key) or e.sha256.startswith(key)]
     if len(found) != 1:
-        raise ProgramFormatError(f"{len(found)} sections answer to '{key}'", field="key")
+        which = "".join(f"; {e.kind} with hash {e.sha256[:16]}" for e in found[:8])
+        raise ProgramFormatError(f"{len(found)} sections answer to '{key}'{which}", field="key")
     atomic_write(Path(path), [found[0].payload])
     return found[0]

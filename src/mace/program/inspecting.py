@@ -15,6 +15,7 @@ from mace.program.content import Bytes, Entry, EntryKind, KernelRecord
 from mace.program.encrypt import Secret, is_encrypted
 from mace.program.files import placed
 from mace.program.limits import DEFAULT_LIMITS, Limits
+from mace.program.spirv import count_spirv
 from mace.program.trust import Trust
 
 _WHAT = {
@@ -118,7 +119,7 @@ def _inspect(
         own,
         devices,
         entries,
-        tuple(_words(file, own, signature)),
+        tuple(_words(file, own, signature, _leftover(view, layout, limits))),
     )
 
 
@@ -140,23 +141,37 @@ def _signature(header: envelope.EnvelopeHeader | None, trust: Trust) -> str:
         return error.message
 
 
-def _words(file: ProgramFile, own: bool, signature: str) -> list[str]:
+def _leftover(view: memoryview, layout: FileLayout, limits: Limits) -> int:
+    """Bytes at the end of an old file of upstream's that mean nothing."""
+    if layout is not FileLayout.UPSTREAM_OLD:
+        return 0
+    from mace.program.upstream import parse_upstream
+
+    return parse_upstream(view, limits=limits).leftover
+
+
+def _words(file: ProgramFile, own: bool, signature: str, leftover: int) -> list[str]:
     content = file.content
     words = [f"This is {_WHAT[file.layout]}."]
     if file.layout in (FileLayout.UPSTREAM, FileLayout.UPSTREAM_OLD):
         tuned = all(e.kind is EntryKind.TUNING for e in content.entries) and content.entries
         words.append("It holds tuned parameters." if tuned else "It holds compiled OpenCL programs.")
+        if leftover:
+            words.append(
+                f"The last {leftover} bytes are the end of a longer file that it was written over; they mean nothing."
+            )
     for device in content.devices:
-        about = f"{device.device_name or 'an unnamed device'} on {device.platform_name or 'an unnamed platform'}"
-        driver = f", driver {device.driver_version}" if device.driver_version else ""
-        words.append(f"It belongs to {about}{driver}.")
+        words.append(f"It belongs to {device.summary}.")
     about_models = [e.meta.get("model") for e in content.entries]
     models = sorted({str(m["name"]) for m in about_models if isinstance(m, dict) and m.get("name")})
     if models:
         words.append(f"It was made for {', '.join(models)}.")
     counts = Counter(e.kind for e in content.entries)
-    parts = [f"{counts[k]} {k}" for k in EntryKind if counts[k]]
+    parts = [f"{counts[k]} {k.words}" for k in EntryKind if counts[k]]
     words.append(f"It has {len(content.entries)} sections ({', '.join(parts)}) of {content.nbytes} bytes together.")
+    if spirv := count_spirv(content):
+        many = f"{spirv} programs" if spirv > 1 else "one program"
+        words.append(f"It has SPIR-V of {many}, which a device that takes it is given where no binary fits.")
     if file.layout is FileLayout.MOVIDIUS:
         words.append("mace keeps it as it is; it cannot run it.")
     else:

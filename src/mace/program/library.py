@@ -109,6 +109,30 @@ class ProgramLibrary:
                 return entry
         return None
 
+    def find_spirv(self, key: str) -> Entry | None:
+        """SPIR-V of a program from the first source that has some which did not fail here, or None.
+
+        Leaves a look only where there is some: few files have any, so that it is missing explains nothing.
+        """
+        from mace.program.spirv import spirv_of
+
+        if added := spirv_of(self.added, key):
+            return added[0]
+        for source in self._sources if self.reuse != "none" else ():
+            content = source.contents()
+            entries = spirv_of(content, key)
+            entry = next((e for e in entries if not self._is_bad(e)), None)
+            if entries:
+                reason = Reason.HIT if entry is not None else Reason.BAD_BINARY
+                self._note(Look(source.where, reason, "", f"{EntryKind.IL} {key[:12]}"))
+            if entry is not None:
+                if entry in content.entries:  # else it is a binary, which stays what it is
+                    self._found[entry.id] = entry
+                    if source.is_storage:
+                        self._note_use(entry)
+                return entry
+        return None
+
     def hints(self, kind: EntryKind | str, key: str) -> list[Entry]:
         """Entries of this kind and key made for other devices: fit as first candidates for tuning, never as results."""
         found = [e for s in self._sources for e in s.contents().entries if e.kind == kind and e.key == key]
@@ -124,7 +148,8 @@ class ProgramLibrary:
         self._used.discard(entry.id)
         self.restrict(lambda e: e.id != entry.id or e.sha256 != entry.sha256)
         if lasting:
-            self._stamps.put(FAILED_STAMP, self._failure_key(entry), {"reason": reason.value, "detail": detail[:500]})
+            about = {"reason": reason.value, "detail": detail[:500], "kind": entry.kind.value, "program": entry.key}
+            self._stamps.put(FAILED_STAMP, self._failure_key(entry), {**about, "device": self.device.to_json()})
         self._note(Look("driver", reason, detail, f"{entry.kind} {entry.key[:12]}"))
 
     def add(self, entry: Entry) -> None:

@@ -1,22 +1,22 @@
-"""What is not to be tried again: files that are damaged or not ours, set aside so that they can still be looked into, and
-kernels that a compiler makes wrong.
+"""What is not to be tried again: files that are damaged or not ours, set aside so that they can still be looked into,
+binaries that failed on a device, and kernels that a compiler makes wrong.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from mace.device import DeviceIdentity
 from mace.files.stamps import StampBook
-from mace.program.library import MISCOMPILED_STAMP
+from mace.program.library import FAILED_STAMP, MISCOMPILED_STAMP
 from mace.program.reasons import Reason
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from mace.device import DeviceIdentity
 
 KEPT = 3
 """Files set aside that are kept beside one program file; older ones are removed."""
@@ -52,14 +52,65 @@ class MiscompiledKernels:
         return frozenset(self._recorded())
 
     def add(self, names: Iterable[str], detail: str) -> None:
-        """Record kernels with what was wrong with them."""
+        """Record kernels with what was wrong with them, beside what other processes record at the same time."""
         new = dict.fromkeys(names, detail[:80])
-        kernels = [*({n: d for n, d in self._recorded().items() if n not in new} | new).items()][-KERNELS_MAX:]
-        self._stamps.put(
-            MISCOMPILED_STAMP, self._device.digest, {"kernels": kernels, "reason": Reason.MISCOMPILED.value}
-        )
+
+        def with_new(found: Mapping[str, Any]) -> dict[str, Any]:
+            kept = {n: d for n, d in _kernels(found).items() if n not in new}
+            return {"kernels": [*(kept | new).items()][-KERNELS_MAX:], "device": self._device.to_json()}
+
+        self._stamps.change(MISCOMPILED_STAMP, self._device.digest, with_new)
 
     def _recorded(self) -> dict[str, str]:
-        found = self._stamps.get(MISCOMPILED_STAMP, self._device.digest)
-        kernels = found.get("kernels") if found else None
-        return {str(n): str(d) for n, d in kernels} if isinstance(kernels, list) else {}
+        return _kernels(self._stamps.get(MISCOMPILED_STAMP, self._device.digest) or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One thing that is not tried again on a device and driver: a kernel by name, or a program by the start of its key."""
+
+    is_kernel: bool
+    """Whether it is a kernel that is compiled wrongly, and not a binary that failed."""
+    device: DeviceIdentity | None
+    """None where the record does not say."""
+    reason: Reason
+    what: str
+    detail: str
+
+
+def quarantined(stamps: StampBook | None = None) -> tuple[Quarantined, ...]:
+    """Everything that is recorded, the oldest records first."""
+    stamps, found = stamps or StampBook(), []
+    for data in stamps.all(FAILED_STAMP):
+        what = f"{data.get('kind', 'program')} {str(data.get('program', data['key']))[:12]}"
+        found.append(Quarantined(False, _device(data), _reason(data), what, str(data.get("detail", ""))))
+    for data in stamps.all(MISCOMPILED_STAMP):
+        kernels = _kernels(data).items()
+        found += [Quarantined(True, _device(data), Reason.MISCOMPILED, f"kernel {n}", detail) for n, detail in kernels]
+    return tuple(found)
+
+
+def forget_quarantined(stamps: StampBook | None = None) -> int:
+    """Forget all of it, so that it is tried anew; how many things there were."""
+    stamps = stamps or StampBook()
+    count = len(quarantined(stamps))
+    for kind in (FAILED_STAMP, MISCOMPILED_STAMP):
+        stamps.drop_all(kind)
+    return count
+
+
+def _kernels(data: Mapping[str, Any]) -> dict[str, str]:
+    kernels = data.get("kernels")
+    return {str(n): str(d) for n, d in kernels} if isinstance(kernels, list) else {}
+
+
+def _reason(data: Mapping[str, Any]) -> Reason:
+    with suppress(ValueError):
+        return Reason(str(data.get("reason")))
+    return Reason.BAD_BINARY
+
+
+def _device(data: Mapping[str, Any]) -> DeviceIdentity | None:
+    with suppress(ValueError, AttributeError):
+        return DeviceIdentity.from_json(data.get("device") or {})
+    return None

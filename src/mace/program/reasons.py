@@ -30,6 +30,7 @@ class Reason(StrEnum):
     OTHER_SYSTEM = "other-system"
     OTHER_ENGINE = "other-engine"
     NO_ENTRY = "no-entry"
+    ONLY_SPIRV = "only-spirv"
     REUSE_OFF = "reuse-off"
     BAD_BINARY = "bad-binary"
     REFUSED = "refused-by-driver"
@@ -67,6 +68,7 @@ _SENTENCES = {
     Reason.OTHER_SYSTEM: "it was compiled on another operating system or processor architecture",
     Reason.OTHER_ENGINE: "it was compiled by another version of mace",
     Reason.NO_ENTRY: "it holds programs for this device, but not this one: the model, its shapes or options are others",
+    Reason.ONLY_SPIRV: "no binary in it fits, but it has SPIR-V, which this device takes",
     Reason.REUSE_OFF: "reuse of compiled programs is switched off",
     Reason.BAD_BINARY: "this binary failed on this device and driver before",
     Reason.REFUSED: "the driver refused the binary",

@@ -34,10 +34,12 @@ _TUNED_BYTES_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class UpstreamFile:
-    """Pairs in the order of their keys' bytes. Either all values are bytes, or (tuned parameters) all are numbers."""
+    """Pairs in the order of the file. Either all values are bytes, or (tuned parameters) all are numbers."""
 
     generation: Generation
     values: Mapping[str, Bytes | Numbers]
+    leftover: int = 0
+    """Bytes behind the last pair that belong to a longer file which this one was written over (U4)."""
 
     @property
     def is_tuning(self) -> bool:
@@ -65,9 +67,9 @@ def parse_upstream(data: Bytes, *, limits: Limits = DEFAULT_LIMITS) -> UpstreamF
     generation = recognise(data)
     if generation is None:
         raise ProgramFormatError("is no file of upstream MACE", offset=0)
-    return UpstreamFile(
-        generation, _parse_current(data, limits) if generation == "current" else _parse_old(data, limits)
-    )
+    if generation == "current":
+        return UpstreamFile(generation, _parse_current(data, limits))
+    return _parse_old(data, limits)
 
 
 def encode_upstream(file: UpstreamFile) -> bytes:
@@ -116,7 +118,7 @@ def _parse_pair(cursor: Cursor, limits: Limits) -> tuple[str, Bytes | Numbers]:
     return key, (tuple(numbers) if data is None else data)
 
 
-def _parse_old(data: Bytes, limits: Limits) -> dict[str, Bytes | Numbers]:
+def _parse_old(data: Bytes, limits: Limits) -> UpstreamFile:
     cursor = Cursor(data)
     (count,) = cursor.unpack(_COUNT, "count")
     limits.check("upstream_pairs", count, offset=0)
@@ -124,9 +126,9 @@ def _parse_old(data: Bytes, limits: Limits) -> dict[str, Bytes | Numbers]:
     for _ in range(count):  # U4
         key = _key_text(cursor.take(cursor.unpack(_LENGTH, "key length")[0], "key"), limits)
         _add(values, key, cursor.take(cursor.unpack(_LENGTH, "value length")[0], "value"), cursor, limits)
-    if cursor.left:
-        raise cursor.fail(f"{cursor.left} bytes follow the last entry", "end")
-    return {k: _unpack_numbers(v) for k, v in values.items()} if _looks_tuned(values) else values
+    if _looks_tuned(values):
+        values = {k: _unpack_numbers(v) for k, v in values.items()}
+    return UpstreamFile("old", values, cursor.left)
 
 
 def _add(values: dict[str, Bytes | Numbers], key: str, value: Bytes | Numbers, cursor: Cursor, limits: Limits) -> None:

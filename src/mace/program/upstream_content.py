@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from mace.device import DeviceIdentity
 from mace.errors import ProgramFormatError
 from mace.program.content import Bytes, Entry, EntryKind, KernelRecord, ProgramContent
 from mace.program.limits import DEFAULT_LIMITS, Limits
-from mace.program.obfuscate import coded_key, plain_key, plain_name
+from mace.program.obfuscate import coded_key, obfuscate, plain_key, plain_name
 from mace.program.reuse import gpu_name, is_adreno
 from mace.program.upstream import (
     DEVICE_KEY,
@@ -23,7 +24,11 @@ from mace.program.upstream import (
     parse_upstream,
 )
 
+_MACE_VERSION = re.compile(r"v\d.*|.+-\d+-g[0-9a-f]{4,40}|unknown")
+"""What upstream calls itself: ``git describe --long --tags`` of its sources, or ``unknown`` without a repository."""
 _PROFILES = ("FULL_PROFILE", "EMBEDDED_PROFILE")
+_PLAIN_MARK = "_kernel"
+"""Stands in every tuned-parameter key of upstream's."""
 _ABOUT = (("platform_info", PLATFORM_KEY), ("device_name", DEVICE_KEY))
 """What is kept of a file for the way back; files before v0.8.0 have neither."""
 
@@ -46,8 +51,7 @@ class PlatformInfo:
             return cls(text, "", "", "")
         at = parts.index(profile)
         rest = parts[at + 1 :]
-        has_version = len(rest) > 1 and rest[-1][:1] == "v" and rest[-1][1:2].isdigit()
-        mace_version = rest.pop() if has_version else ""
+        mace_version = rest.pop() if len(rest) > 1 and _MACE_VERSION.fullmatch(rest[-1]) else ""
         return cls(", ".join(parts[:at]), profile, ", ".join(rest), mace_version)
 
     def __str__(self) -> str:
@@ -91,7 +95,8 @@ def to_upstream(
     programs = [e for e in content.entries if e.kind is EntryKind.PROGRAM]
     devices = {e.device for e in programs}
     if device is None and len(devices) > 1:
-        raise ValueError(f"the programs are for {len(devices)} devices; say which one the file is for")
+        listed = "; ".join(d.summary for d in devices if d)
+        raise ValueError(f"the programs are for {len(devices)} devices ({listed}); say which one the file is for")
     owner = device or next(iter(devices), None)
     values: dict[str, Bytes | Numbers] = {}
     about: dict[str, Any] = {}
@@ -123,7 +128,7 @@ def tuning_to_upstream(content: ProgramContent, *, generation: Generation = "cur
             numbers = json.loads(bytes(entry.payload))
             if not isinstance(numbers, list) or not all(isinstance(n, int) and 0 <= n < 1 << 32 for n in numbers):
                 raise ProgramFormatError(f"the tuned parameters '{entry.key}' are not a row of numbers", field="tuning")
-            values[coded_key(entry.key)] = tuple(numbers)
+            values[_written_key(entry)] = tuple(numbers)
     return UpstreamFile(generation, values)
 
 
@@ -140,22 +145,43 @@ def _platform_info(device: DeviceIdentity) -> PlatformInfo:
 def _tuning_entry(key: str, value: Bytes | Numbers, generation: Generation) -> Entry:
     numbers = list(value) if isinstance(value, tuple) else []
     payload = json.dumps(numbers, separators=(",", ":")).encode()
+    return Entry.make(
+        EntryKind.TUNING, _readable_key(key), payload, meta={"upstream": {"generation": generation, "key": key}}
+    )
+
+
+def _readable_key(key: str) -> str:
+    """A tuned-parameter key in plain words, as builds without obfuscation write it (U6)."""
     plain = plain_key(key)
-    exact = plain if coded_key(plain) == key else key
-    return Entry.make(EntryKind.TUNING, exact, payload, meta={"upstream": {"generation": generation, "key": key}})
+    return plain if _PLAIN_MARK not in key and coded_key(plain) == key else key
+
+
+def _written_key(entry: Entry) -> str:
+    """The key as it came, where the entry is still called by it; else obfuscated."""
+    facts = entry.meta["upstream"]
+    came = facts.get("key") if isinstance(facts, dict) else None
+    return came if isinstance(came, str) and _readable_key(came) == entry.key else coded_key(entry.key)
 
 
 def _kernels(key: str, names: Iterable[str]) -> list[KernelRecord]:
-    """A program key is the name of its .cl file and options; ``-D<kernel>=<code>`` names a kernel in it."""
+    """A program key is the name of its .cl file and options; ``-D<kernel>=<name>`` names a kernel in it.
+
+    Other macros are written in capitals. The name is mostly the macro's own, obfuscated or not (U6).
+    """
     words = key.split(" ")
     options = " ".join(words[1:])
     found = []
     for word in words[1:]:
-        define, _, code = word.partition("=")
-        name = plain_name(code, names) if code else ""
-        if name and define == f"-D{name}":
-            found.append(KernelRecord(name, options))
+        macro, _, code = word.removeprefix("-D").partition("=")
+        if code and macro.upper() != macro:
+            known = macro if code in (macro, obfuscate(macro)) else None
+            found.append(KernelRecord(known or (code if _is_plain(code) else plain_name(code, names)), options))
     return found or [KernelRecord(words[0], options)]
+
+
+def _is_plain(code: str) -> bool:
+    """Whether a name was not obfuscated: read as a code it would hold what no code stands for."""
+    return obfuscate(plain_name(code)) != code
 
 
 def _text(file: UpstreamFile, key: str) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 from mace.graph.ir import Node
 from mace.ops.lowering import Define, KernelCall, LowerContext, Operator, Read, Write
 from mace.ops.move.constants import constant_ints, normal_axis
-from mace.ops.move.slice_runtime import INDEX_TYPES
 from mace.ops.move.strided import UNIT_TYPES, fits_int32
 from mace.ops.storage import has_kernels, storage_defines
-from mace.tensor import Array, DType
+from mace.tensor import Array
 
 
 def bits_of(value: Array) -> str:
@@ -93,20 +92,17 @@ def lower_trilu(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
         return None
     if not prod(ctx.dims(x)):
         return []
-    known = constant_ints(node, 1, ctx) if k else (0,)
+    diagonal = constant_ints(node, 1, ctx) if k else (0,)
+    if diagonal is None:
+        return None
     defines: dict[str, Define] = {
         "UNIT": UNIT_TYPES[ctx.type(x).dtype.itemsize],
         "ROWS": rows,
         "COLS": cols,
         "UPPER": int(bool(node.int("upper", 1))),
+        "K": max(min(diagonal[0], cols), -rows - 1),
     }
-    if known is not None:
-        defines["K"] = max(min(known[0], cols), -rows - 1)
-        return [KernelCall("trilu", defines, (Read(x), Write(y)), (cols, rows, prod(batch)))]
-    if ctx.type(k).dtype is not DType.INT64:
-        return None
-    defines |= {"RUNTIME": 1, "K_T": INDEX_TYPES[DType.INT64]}
-    return [KernelCall("trilu", defines, (Read(x), Read(k), Write(y)), (cols, rows, prod(batch)))]
+    return [KernelCall("trilu", defines, (Read(x), Write(y)), (cols, rows, prod(batch)))]
 
 
 OPERATORS = (

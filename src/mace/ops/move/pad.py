@@ -5,21 +5,16 @@ from __future__ import annotations
 from math import prod
 
 from mace.graph.ir import Node
-from mace.ops.lowering import Arg, Define, KernelCall, LowerContext, Operator, Read, Write
+from mace.ops.lowering import Define, KernelCall, LowerContext, Operator, Read, Write
 from mace.ops.move.constants import constant_ints, is_known, normal_axis
 from mace.ops.move.rearrange import flat_copy
-from mace.ops.move.slice_runtime import INDEX_TYPES
 from mace.ops.move.strided import UNIT_TYPES, StridedCopy, fits_int32, listed, row_major
 
 _MODES = {"constant": 0, "edge": 1, "reflect": 2, "wrap": 3}
 
 
-def _call(
-    node: Node, ctx: LowerContext, mode: int, begins: tuple[int, ...] | None, value: str
-) -> list[KernelCall] | None:
-    """The launch; ``begins`` None reads the padding from the operands when it runs."""
-    x, pads, axes = node.inputs[0], node.input(1), node.input(3)
-    y = node.outputs[0]
+def _call(x: str, y: str, ctx: LowerContext, mode: int, begins: tuple[int, ...], value: str) -> list[KernelCall]:
+    """The launch; ``value`` names what to pad with, zero when it is empty."""
     dims, out = ctx.dims(x), ctx.dims(y)
     defines: dict[str, Define] = {
         "UNIT": UNIT_TYPES[ctx.type(x).dtype.itemsize],
@@ -29,21 +24,11 @@ def _call(
         "OUT": listed(out),
         "EMPTY": int(0 in dims),
         "HAS_VALUE": int(bool(value)),
+        "BEGINS": listed(begins),
     }
-    args: list[Arg] = [Read(x)]
-    if value:
-        args.append(Read(value))
-    if begins is not None:
-        defines["BEGINS"] = listed(begins)
-    else:
-        kinds = {ctx.type(v).dtype for v in (pads, axes) if v}
-        if len(kinds) != 1 or not kinds <= INDEX_TYPES.keys():
-            return None
-        count = ctx.type(pads).size // 2
-        defines |= {"RUNTIME": 1, "INDEX_T": INDEX_TYPES[kinds.pop()], "COUNT": count, "HAS_AXES": int(bool(axes))}
-        args += [Read(v) for v in (pads, axes) if v]
+    args = (Read(x), Read(value), Write(y)) if value else (Read(x), Write(y))
     size = (out[-1], prod(out[-2:-1]), prod(out[:-2]))
-    return [KernelCall("pad_general", defines, (*args, Write(y)), size)]
+    return [KernelCall("pad_general", defines, args, size)]
 
 
 def lower_pad(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
@@ -57,14 +42,14 @@ def lower_pad(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     if ctx.type(y).size == 0:
         return []
     pads = constant_ints(node, 1, ctx)
-    begins: tuple[int, ...] | None = None
-    if pads is not None and is_known(node, 3, ctx):
-        axes = constant_ints(node, 3, ctx) or tuple(range(rank))
-        by_axis = {normal_axis(a, rank): p for a, p in zip(axes, pads, strict=False)}
-        begins = tuple(by_axis.get(a, 0) for a in range(rank))
-        if mode == 0 and all(b <= 0 and o - b <= d for b, o, d in zip(begins, ctx.dims(y), ctx.dims(x), strict=True)):
-            return _crop(x, y, begins, ctx)
-    return _call(node, ctx, mode, begins, value)
+    if pads is None or not is_known(node, 3, ctx):
+        return None
+    axes = constant_ints(node, 3, ctx) or tuple(range(rank))
+    by_axis = {normal_axis(a, rank): p for a, p in zip(axes, pads, strict=False)}
+    begins = tuple(by_axis.get(a, 0) for a in range(rank))
+    if mode == 0 and all(b <= 0 and o - b <= d for b, o, d in zip(begins, ctx.dims(y), ctx.dims(x), strict=True)):
+        return _crop(x, y, begins, ctx)
+    return _call(x, y, ctx, mode, begins, value)
 
 
 def _crop(x: str, y: str, begins: tuple[int, ...], ctx: LowerContext) -> list[KernelCall]:
@@ -86,7 +71,7 @@ def lower_center_crop_pad(node: Node, ctx: LowerContext) -> list[KernelCall] | N
         return flat_copy(x, y, ctx)
     if all(o <= d for d, o in zip(ctx.dims(x), ctx.dims(y), strict=True)):
         return _crop(x, y, begins, ctx)
-    return _call(node, ctx, 0, begins, "")
+    return _call(x, y, ctx, 0, begins, "")
 
 
 OPERATORS = (Operator("Pad", lower_pad), Operator("CenterCropPad", lower_center_crop_pad))

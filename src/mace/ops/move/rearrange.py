@@ -9,7 +9,6 @@ from __future__ import annotations
 from mace.graph.ir import Node
 from mace.ops.lowering import PLAIN, KernelCall, LayoutWish, LowerContext, Operator
 from mace.ops.move.constants import constant_ints, is_known, normal_axis
-from mace.ops.move.slice_runtime import slice_at_run_time
 from mace.ops.move.strided import StridedCopy, fits_int32, row_major
 
 
@@ -118,7 +117,7 @@ def lower_slice(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     if not fits_int32(x, y, ctx=ctx):
         return None
     plan = _slice_plan(node, ctx)
-    return _cut(node, ctx, x, y, *plan) if plan else slice_at_run_time(node, ctx)
+    return _cut(node, ctx, x, y, *plan) if plan else None
 
 
 def wish_slice(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
