@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import mace
 from mace.cli import main
 from mace.device import DeviceIdentity
 from mace.errors import TrustError
@@ -21,6 +25,7 @@ from mace.program.opening import open_trusted, save_own
 from mace.program.trust import Origin, Trust
 from mace.program.upstream import UpstreamFile, encode_upstream
 
+DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
 Printed = pytest.CaptureFixture[str]
 DEVICE = DeviceIdentity("P", "OpenCL 3.0", "Mali-G78", "OpenCL 3.0", "1", 1, "aarch64", "Linux", "1.0")
 
@@ -192,6 +197,34 @@ def test_cache_quarantine(folder: Path, capsys: Printed, monkeypatch: pytest.Mon
     assert "conv_a" in capsys.readouterr().out
     assert said(capsys, ["cache", "quarantine", "--forget"])["forgotten"] is True
     assert said(capsys, ["cache", "quarantine"])["quarantined"] == []
+
+
+def test_run_and_explain_with_keys_and_trust(folder: Path, capsys: Printed, device_spec: str) -> None:
+    """An encrypted file starts with its key, a foreign one by an opt-in for this one call; without them both are passed over."""
+    Path("key").write_text("00" * 32)
+    mace.convert(DIGITS, "m.mace")
+    np.save("x.npy", np.zeros((1, 1, 8, 8), np.float32))
+    device = ["--device", device_spec]
+    said(capsys, ["compile", "m.mace", "-o", "p.bin", "--storage", "st", *device])
+    said(capsys, ["convert-program", "p.bin", "-o", "secret.bin", "--encrypt-with", "key"])
+    shutil.rmtree("state")
+    ways = {
+        "foreign": (["-p", "p.bin"], True),
+        "opt-in": (["-p", "p.bin", "--trust", "any"], False),
+        "key": (["-p", "secret.bin", "--trust", "any", "--key-file", "key"], False),
+        "no key": (["-p", "secret.bin", "--trust", "any"], True),
+        "no reuse": (["-p", "p.bin", "--trust", "any", "--reuse", "none"], True),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, (words, compiled) in ways.items():
+            where = [*device, "--storage", f"st {name}", *words]
+            stats = said(capsys, ["run", "m.mace", "--input", "x.npy", *where])["stats"]
+            assert (stats["programs_from_source"] > 0) == compiled, name
+            shutil.rmtree(f"st {name}", ignore_errors=True)
+        stats = said(capsys, ["explain", "m.mace", *device, "--storage", "st e", *ways["key"][0]])
+    assert stats["programs_from_source"] == 0
+    assert main(["run", "m.mace", "--reuse", "nonsense"]) == 8
 
 
 def test_check(folder: Path, capsys: Printed, device_spec: str) -> None:

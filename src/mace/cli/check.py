@@ -15,11 +15,10 @@ from mace.cli.program_options import (
     ProgramArgument,
     ReuseOption,
     TrustOption,
+    read_reuse,
     read_secret,
     read_trust,
 )
-from mace.errors import ConfigError
-from mace.program.reuse import ReusePolicy
 
 app = typer.Typer(add_completion=False)
 
@@ -37,15 +36,13 @@ def check(
     from mace.opencl import select_device
     from mace.program.checking import Fitness, check_program
 
-    policies: dict[str, ReusePolicy] = {"none": "none", "exact": "exact", "same-gpu": "same-gpu"}
-    if reuse not in policies:
-        raise ConfigError(f"--reuse '{reuse}' is none of {', '.join(policies)}")
+    policy = read_reuse(reuse)
     chosen = select_device(device)
     report = check_program(
         file,
         chosen.identity,
         takes_spirv=chosen.info.takes_spirv,
-        reuse=policies[reuse],
+        reuse=policy,
         trust=read_trust(trust),
         secret=read_secret(key_file, passphrase),
     )

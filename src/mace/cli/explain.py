@@ -11,7 +11,15 @@ import typer
 
 from mace.cli import output
 from mace.cli.options import DeviceOption, JsonOption, ModelArgument, StorageOption
-from mace.cli.program_options import TrustOption, read_trust
+from mace.cli.program_options import (
+    KeyFileOption,
+    PassphraseOption,
+    ReuseOption,
+    TrustOption,
+    read_policy,
+    read_reuse,
+    read_secret,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -24,14 +32,24 @@ def explain(
     ] = None,
     device: DeviceOption = "auto",
     storage: StorageOption = None,
+    reuse: ReuseOption = "exact",
     trust: TrustOption = "own",
+    key_file: KeyFileOption = None,
+    passphrase: PassphraseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     import mace
     from mace.program.reasons import Reason
 
-    policy, files = read_trust(trust).policy, tuple(programs or ())
-    with mace.load(model, device=device, compiled_program=files, storage=storage, trust=policy) as engine:
+    with mace.load(
+        model,
+        device=device,
+        compiled_program=tuple(programs or ()),
+        storage=storage,
+        reuse=read_reuse(reuse),
+        trust=read_policy(trust),
+        secret=read_secret(key_file, passphrase),
+    ) as engine:
         engine.warm_up()
         stats = engine.stats.to_json()
     if as_json:

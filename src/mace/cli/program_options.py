@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mace.errors import ConfigError
-from mace.program.content import ProgramContent
-from mace.program.encrypt import Secret
-from mace.program.trust import Trust, TrustPolicy
+
+if TYPE_CHECKING:  # a start imports them while the device is being opened
+    from mace.program.content import ProgramContent
+    from mace.program.encrypt import Secret
+    from mace.program.reuse import ReusePolicy
+    from mace.program.trust import Trust, TrustPolicy
 
 ProgramArgument = Annotated[
     Path, typer.Argument(help="A file of compiled programs, of any layout.", show_default=False)
@@ -47,9 +50,13 @@ ReuseOption = Annotated[
 
 def read_secret(key_file: Path | None, passphrase: bool, *, confirm: bool = False) -> Secret | None:
     """The secret that the options name, or None. Asks for a passphrase where the environment has none."""
+    if key_file is None and not passphrase:
+        return None
+    from mace.program.encrypt import Secret
+
     if key_file is not None:
         return Secret.file(key_file)
-    return Secret.passphrase(ask_passphrase("Passphrase", confirm=confirm)) if passphrase else None
+    return Secret.passphrase(ask_passphrase("Passphrase", confirm=confirm))
 
 
 def ask_passphrase(prompt: str, *, confirm: bool = False) -> str:
@@ -61,11 +68,26 @@ def ask_passphrase(prompt: str, *, confirm: bool = False) -> str:
 
 
 def read_trust(policy: str) -> Trust:
+    """What judges files by the policy of this name. Raises ``ConfigError`` for another word."""
+    from mace.program.trust import Trust
+
+    return Trust(read_policy(policy))
+
+
+def read_policy(policy: str) -> TrustPolicy:
     """The policy by its name. Raises ``ConfigError`` for another word."""
     policies: dict[str, TrustPolicy] = {"own": "own", "signed": "signed", "any": "any"}
     if policy not in policies:
         raise ConfigError(f"--trust '{policy}' is none of {', '.join(policies)}")
-    return Trust(policies[policy])
+    return policies[policy]
+
+
+def read_reuse(policy: str) -> ReusePolicy:
+    """The reuse policy by its name. Raises ``ConfigError`` for another word."""
+    policies: dict[str, ReusePolicy] = {"none": "none", "exact": "exact", "same-gpu": "same-gpu"}
+    if policy not in policies:
+        raise ConfigError(f"--reuse '{policy}' is none of {', '.join(policies)}")
+    return policies[policy]
 
 
 def read_content(file: Path, key_file: Path | None = None, passphrase: bool = False) -> ProgramContent:

@@ -12,6 +12,15 @@ import typer
 from mace.cli import output
 from mace.cli.arrays import read_inputs, write_outputs
 from mace.cli.options import DeviceOption, JsonOption, ShapeOption, StorageOption
+from mace.cli.program_options import (
+    KeyFileOption,
+    PassphraseOption,
+    ReuseOption,
+    TrustOption,
+    read_policy,
+    read_reuse,
+    read_secret,
+)
 from mace.cli.progress import progress_bar
 from mace.cli.target import ConfigOption, ModelNameOption, OptionalModelArgument, Target, read_target
 from mace.errors import InputError
@@ -38,14 +47,21 @@ def run(
     name: ModelNameOption = None,
     device: DeviceOption = "auto",
     storage: StorageOption = None,
+    reuse: ReuseOption = "",
+    trust: TrustOption = "own",
+    key_file: KeyFileOption = None,
+    passphrase: PassphraseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     import mace
 
     target = read_target(model, config, name)
     device, program = target.device(device), target.program(program)
-    start = time.perf_counter()
     arguments = {"compiled_program": program, "storage": target.storage(storage), **target.engine_arguments()}
+    arguments |= {"trust": read_policy(trust), "secret": read_secret(key_file, passphrase)}
+    if reuse:
+        arguments["reuse"] = read_reuse(reuse)
+    start = time.perf_counter()
     with (
         progress_bar("preparing") as progress,
         mace.load(target.model, device=device, progress=progress, **arguments) as engine,

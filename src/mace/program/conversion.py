@@ -91,7 +91,9 @@ def extract_section(
     exact = [e for e in entries if e.key == key]
     found = exact or [e for e in entries if e.key.startswith(key) or e.sha256.startswith(key)]
     if len(found) != 1:
-        which = "".join(f"; {e.kind} with hash {e.sha256[:16]}" for e in found[:8])
+        which = (
+            "".join(f"; {e.kind} with hash {e.sha256[:16]}" for e in found[:8]) or "; mace inspect --json lists them"
+        )
         raise ProgramFormatError(f"{len(found)} sections answer to '{key}'{which}", field="key")
     atomic_write(Path(path), [found[0].payload])
     return found[0]
