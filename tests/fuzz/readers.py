@@ -16,12 +16,14 @@ from mace.model_file.header import read_header
 from mace.model_file.layout import PREFIX_SIZE, Prefix, round_up
 from mace.model_file.read import load_model
 from mace.plan.serialise import plan_from_json
-from mace.program import compress, encrypt, envelope, movidius, obfuscate, table, upstream, upstream_content
+from mace.program import compress, encrypt, envelope, movidius, obfuscate, spirv, table, upstream, upstream_content
 from mace.program.codec import decode_program
+from mace.program.conversion import encode_as
 from mace.program.limits import MIB, Limits
 from mace.tuning.database import TuningFile
 
 SEEDS = Path(__file__).with_name("seeds")
+SPECIMENS = Path(__file__).parents[1] / "program" / "specimens"
 VECTORS = Path(__file__).parents[1] / "program" / "vectors"
 LIMITS = Limits(file_bytes=16 * MIB, decompressed_bytes=4 * MIB, window_bytes=4 * MIB, scrypt_bytes=MIB)
 KEY = encrypt.Secret.raw(bytes(range(32)))
@@ -38,6 +40,12 @@ class Reader:
 
 def _vectors(start: str = "") -> Iterator[bytes]:
     yield from (p.read_bytes() for p in sorted(VECTORS.glob(f"{start}*.bin")))
+
+
+def _upstream(pattern: str = "*") -> Iterator[bytes]:
+    """Vectors, and files that upstream's own code wrote."""
+    yield from _vectors("upstream-old" if pattern != "*" else "upstream")
+    yield from (p.read_bytes() for p in sorted(SPECIMENS.glob(f"upstream-{pattern}.bin")))
 
 
 def _payloads() -> Iterator[bytes]:
@@ -69,6 +77,12 @@ def _there_and_back(data: bytes) -> object:
     file = upstream.parse_upstream(data + zlib.crc32(data).to_bytes(4, "little"), limits=LIMITS)
     assert upstream.parse_upstream(upstream.encode_upstream(file)).values == file.values
     return file
+
+
+def _through_content(data: bytes) -> object:
+    """An old file as content, and that as a current file, which must be read again."""
+    content = upstream_content.from_upstream(data, limits=LIMITS)
+    return upstream.parse_upstream(encode_as(content, "upstream"))
 
 
 def _names(data: bytes) -> object:
@@ -120,12 +134,14 @@ READERS = {
     "table-index": Reader(lambda data: table.decode_index(data, limits=LIMITS), _payloads),
     "compression": Reader(lambda data: compress.decompress(data, limits=LIMITS), _payloads),
     "encryption": Reader(lambda data: encrypt.decrypt(data, KEY, limits=LIMITS), _payloads),
-    "upstream": Reader(_with_crc, lambda: (f[:-4] for f in _vectors("upstream"))),
+    "upstream": Reader(_with_crc, lambda: (f[:-4] for f in _upstream())),
     "upstream-old": Reader(
-        lambda data: upstream_content.from_upstream(data, limits=LIMITS), lambda: _vectors("upstream-old")
+        lambda data: upstream_content.from_upstream(data, limits=LIMITS), lambda: _upstream("[01].[09]*")
     ),
-    "upstream-there-and-back": Reader(_there_and_back, lambda: (f[:-4] for f in _vectors("upstream"))),
+    "upstream-there-and-back": Reader(_there_and_back, lambda: (f[:-4] for f in _upstream())),
+    "upstream-through-content": Reader(_through_content, lambda: _upstream("[01].[09]*")),
     "upstream-names": Reader(_names, lambda: iter([b"du6A0F3D1n1DDMv7uJ9IyJESPHP58_G9EADHDG"])),
+    "spirv": Reader(spirv.spirv_in, lambda: (p.read_bytes() for p in SPECIMENS.glob("twice*.bin"))),
     "movidius": Reader(_blob, lambda: _vectors("movidius")),
     "tuned-parameters": Reader(TuningFile.from_bytes, lambda: _seeds("tuning*.json")),
     "plan": Reader(plan_from_json, lambda: _seeds("plan*.json")),
