@@ -8,6 +8,7 @@ from mace.opencl import select_device
 from mace.opencl.device import Device
 from mace.program import checking
 from mace.program.encrypt import Secret
+from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.reuse import ReusePolicy
 from mace.program.trust import Trust, TrustPolicy
 
@@ -19,6 +20,7 @@ def check_program(
     reuse: ReusePolicy = "exact",
     trust: TrustPolicy = "own",
     secret: Secret | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> checking.CheckReport:
     """Compare a program file (path or bytes) with a device; ``device`` is what :func:`mace.load` takes.
 
@@ -34,4 +36,5 @@ def check_program(
         reuse=reuse,
         trust=Trust(trust),
         secret=secret,
+        limits=limits,
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mace.plan.options import PlanOptions
     from mace.program.encrypt import Secret
     from mace.program.library import ProgramSource
+    from mace.program.limits import Limits
     from mace.program.reuse import ReusePolicy
     from mace.program.trust import TrustPolicy
 
@@ -29,6 +30,7 @@ def load(
     reuse: ReusePolicy = "exact",
     trust: TrustPolicy = "own",
     secret: Secret | None = None,
+    limits: Limits | None = None,
     parameters: str | os.PathLike[str] | None = None,
     context: Context | None = None,
     options: PlanOptions | None = None,
@@ -45,10 +47,11 @@ def load(
 
     ``device``: ``auto``, ``gpu``, ``cpu``, part of a platform's or device's name, or an index as ``mace devices`` prints it.
     ``compiled_program``: a program file (path or bytes) or several, read-only, searched in order. ``storage``: the writable
-    folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``parameters``: a file of
-    tuned parameters, as ``mace tune --parameters`` writes it, for plans that are still to be made. ``context``: share one that
-    another engine uses. ``proof``: what a binary that was never loaded here must compute, as noted in its file or as its
-    ``source`` does, which is compiled for that. ``threads`` limits the cores (or compute units) that are used.
+    folder where compiled programs are kept; None for the per-user one, False to keep nothing. ``limits``: the sizes and counts
+    that are believed of program files. ``parameters``: a file of tuned parameters, as ``mace tune --parameters`` writes it, for
+    plans that are still to be made. ``context``: share one that another engine uses. ``proof``: what a binary that was never
+    loaded here must compute, as noted in its file or as its ``source`` does, which is compiled for that. ``threads`` limits the
+    cores (or compute units) that are used.
     ``priority``, ``queue_window`` and ``limit_kernel_time`` are for devices that others use too, see
     :class:`~mace.engine.settings.EngineSettings`. ``warm_up="background"`` gives the first results from general kernels while
     the specialised ones are still being built; :meth:`MaceEngine.wait` waits for them. ``progress`` is told of each step and
@@ -58,6 +61,7 @@ def load(
     from mace.engine.engine import MaceEngine
     from mace.engine.settings import EngineSettings
     from mace.plan.options import PlanOptions
+    from mace.program.limits import DEFAULT_LIMITS
 
     if compiled_program is None:
         programs: tuple[ProgramSource, ...] = ()
@@ -71,6 +75,7 @@ def load(
         reuse=reuse,
         trust=trust,
         secret=secret,
+        limits=limits or DEFAULT_LIMITS,
         parameters=parameters,
         isolate=isolate,
         proof=proof,

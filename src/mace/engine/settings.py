@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mace.plan.options import PlanOptions
 from mace.program.library import ProgramLibrary
+from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.store import ProgramStore
 from mace.program.trust import Trust
 from mace.records import field, record
@@ -35,6 +36,8 @@ class EngineSettings:
     trust: TrustPolicy = "own"
     secret: Secret | None = None
     """What opens encrypted program files."""
+    limits: Limits = DEFAULT_LIMITS
+    """What is believed of a program file's own sizes and counts."""
     parameters: str | os.PathLike[str] | None = None
     """A file of tuned parameters; None takes ``$MACE_RUN_PARAMETER_PATH`` or what the storage holds."""
     isolate: bool = True
@@ -71,7 +74,13 @@ class EngineSettings:
         storage = None
         if self.storage is not False:
             folder = self.storage or os.environ.get("MACE_STORAGE")
-            storage = ProgramStore(folder, group=group, trust=trust, secret=self.secret)
+            storage = ProgramStore(folder, group=group, trust=trust, secret=self.secret, limits=self.limits)
         return ProgramLibrary(
-            device, storage=storage, programs=self.programs, reuse=self.reuse, trust=trust, secret=self.secret
+            device,
+            storage=storage,
+            programs=self.programs,
+            reuse=self.reuse,
+            trust=trust,
+            secret=self.secret,
+            limits=self.limits,
         )
