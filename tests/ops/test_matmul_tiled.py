@@ -52,9 +52,11 @@ def test_matmul(shapes: tuple[tuple[int, ...], tuple[int, ...]], constant: bool,
 @pytest.mark.parametrize("bias", [(), (1,), (23,), (1, 23), (9, 1), (9, 23)], ids=str)
 @pytest.mark.parametrize("trans_b", [0, 1])
 @pytest.mark.parametrize("trans_a", [0, 1])
-def test_gemm(trans_a: int, trans_b: int, bias: tuple[int, ...]) -> None:
-    """Gemm agrees with numpy for transposed operands, factors and every shape of bias."""
-    a, b, c = random(1, (9, 40)), random(2, (40, 23)), random(3, bias)
+@pytest.mark.parametrize("depth", [1, 23, 40])
+def test_gemm(depth: int, trans_a: int, trans_b: int, bias: tuple[int, ...]) -> None:
+    """Gemm agrees with numpy for transposed operands, factors and every shape of bias; also where the sum is of one product,
+    when a transposed matrix has the strides of the other."""
+    a, b, c = random(1, (9, depth)), random(2, (depth, 23)), random(3, bias)
     expected = 0.5 * (a @ b) + 2.0 * c
     out = TensorType(DType.FLOAT32, expected.shape)
     attrs = {"transA": trans_a, "transB": trans_b, "alpha": 0.5, "beta": 2.0}

@@ -51,6 +51,14 @@ def compare(op: str, inputs: list[Array | None], attrs: dict[str, Any], **more: 
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("op", GATES)
+def test_one_feature(device: str, op: str) -> None:
+    """A sequence of single numbers: each gate's product is of one number."""
+    inputs = operands(op, 2, lengths=False, state=False, peepholes=False, width=1)
+    compare(op, inputs, {"direction": "bidirectional"}, constants=(1, 2), device=device)
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("constants", [(1, 2), ()], ids=["constant weights", "weights at run time"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("op", GATES)

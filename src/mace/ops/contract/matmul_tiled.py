@@ -127,7 +127,9 @@ def tiled_product(node: Node, ctx: LowerContext, product: Product, factors: Fact
     }
     matrix: Arg = operand(b, ctx)
     if packed:
-        matrix = Constant((b,), "matmul_panels", (("columns", columns), ("transposed", int(product.b_n != 1))))
+        # The strides of a matrix of one row or column do not tell which it is.
+        transposed = product.b_n != 1 or ctx.dims(b) != (product.k, product.n)
+        matrix = Constant((b,), "matmul_panels", (("columns", columns), ("transposed", int(transposed))))
     args = (operand(a, ctx), matrix, *([operand(bias, ctx)] if bias else []), Write(y), *tail.args)
     items = -(-product.m // tile["tm"]) * -(-product.n // columns) * product.batches
     return [KernelCall("matmul_tiled", defines, args, (items,), local, product.flops, tuning_key(MATMUL_TILED, key))]
