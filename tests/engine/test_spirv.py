@@ -277,8 +277,6 @@ def test_a_binary_of_rusticl_is_spirv(model_path: Path, tmp_path: Path) -> None:
         assert spirv_in(binary) is not None
         entries.append(Entry.make(EntryKind.PROGRAM, unit, binary, device=device, meta=meta))
     data = encode_program(ProgramContent(tuple(entries))).to_bytes()
-    report = mace.check_program(data, INTEL, trust="any")
-    assert (report.fitness, report.programs) == ("usable", len(plan.units))
     engine = run(model_path, data)
     assert engine.stats.programs_from_spirv == len(plan.units)
     assert engine.stats.programs_from_source == 0

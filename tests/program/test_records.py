@@ -123,6 +123,9 @@ def test_check_knows_spirv(identity: DeviceIdentity, trust: Trust) -> None:
     report = check_program(data, identity, trust=trust)
     assert (report.fitness, report.reason, report.programs) == (Fitness.RECOMPILE, Reason.OTHER_DRIVER, 0)
     assert "takes none" in report.detail
+    elsewhere = check_program(data, replace(identity, platform_name="B"), takes_spirv=True, trust=trust)
+    assert elsewhere.fitness is not Fitness.USABLE
+    assert "another kind of device" in elsewhere.detail
     report = check_program(data, identity, takes_spirv=True, reuse="none", trust=trust)
     assert report.reason is Reason.REUSE_OFF
     alone = encode_program(ProgramContent((spirv,))).to_bytes()

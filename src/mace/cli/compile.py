@@ -58,7 +58,7 @@ def compile_model(
     output.line("wrote {}: {} entries, {}", saved.path, saved.entries, output.size(saved.bytes))
     output.line("{} for {}", output.compiled(stats), stats["device"])
     if spirv:
-        output.line("the same programs as SPIR-V beside them, for drivers that no binary fits")
+        output.line("the file has the same programs as SPIR-V, for drivers that no binary fits")
     if saved.reload_seconds is not None and saved.first_run_seconds is not None:
         output.line(
             "loaded again in a child process: programs in {:.1f} ms, a first run of every kernel in {:.1f} ms",

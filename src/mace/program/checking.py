@@ -80,6 +80,8 @@ def check_program(
     if not spirv or report.fitness in (Fitness.OPTIMAL, Fitness.USABLE):
         return report
     why = report.detail or report.reason.sentence
+    if content.devices and device.platform_name not in {d.platform_name for d in content.devices}:
+        return replace(report, detail=f"{why}; its SPIR-V is of kernels for another kind of device")
     if takes_spirv:
         return replace(report, fitness=Fitness.USABLE, reason=Reason.ONLY_SPIRV, detail=why, programs=spirv)
     fitness = report.fitness if report.components else Fitness.RECOMPILE
