@@ -10,6 +10,7 @@ KINDS: dict[str, dict[str, str | int]] = {
     "cpu": {"kind": "cpu", "vector_width": 16, "compute_units": 2},
     "cpu, vectors of 8": {"kind": "cpu", "vector_width": 8, "compute_units": 4},
     "cpu, vectors of 4": {"kind": "cpu", "vector_width": 4, "compute_units": 8},
+    "cpu, as PoCL": {"kind": "cpu", "vector_width": 16, "compute_units": 2, "family": "pocl-cpu"},
     "gpu": {"kind": "gpu", "vector_width": 4, "compute_units": 4, "max_work_group": 256},
     "gpu, images": {"kind": "gpu", "vector_width": 4, "compute_units": 4, "max_work_group": 256, "family": "adreno"},
     "gpu, images as buffers": {
@@ -21,6 +22,8 @@ KINDS: dict[str, dict[str, str | int]] = {
     },
 }
 """Name → the traits that are other than the simulator's own, which is of no kind and has vectors of 4."""
+AS_POCL = "cpu, as PoCL"
+"""Kernels are compiled with the macro by which they know PoCL."""
 IMAGES = "gpu, images"
 """Kernels read images. The simulator takes all that is in one for unwritten (see ``notes.py``), so it does not look for that."""
 IMAGES_AS_BUFFERS = "gpu, images as buffers"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mace.plan.options import PlanOptions
+from tests.simulator.devices import AS_POCL
 from tests.simulator.graphs import Net
 from tests.simulator.templates import Case, Made
 
@@ -107,7 +108,7 @@ def in_local_memory() -> Iterator[Case]:
 def in_registers() -> Iterator[Case]:
     """The product on processors; onnx's cases reach it with small extents only."""
     for name, a, b in (("odd", (13, 33), (33, 45)), ("batches", (2, 3, 7, 24), (2, 3, 24, 21))):
-        for kind in ("cpu", "cpu, vectors of 8"):
+        for kind in ("cpu", "cpu, vectors of 8", AS_POCL):
             make = partial(product, a, b, tail=True)
             yield from Case(f"matmul_tiled {name}, {kind}", ("matmul_tiled",), make, kind).with_tiles("matmul_tiled", 3)
     net = partial(gemm, 0, 1, (35,), constant=True)
@@ -122,7 +123,7 @@ def attentions() -> Iterator[Case]:
         "narrow values": (1, 2, 9, 21, 5, 6),
         "few keys": (1, 2, 6, 5, 12, 40),
     }
-    for kind in ("cpu", "cpu, vectors of 4"):
+    for kind in ("cpu", "cpu, vectors of 4", AS_POCL):
         for name, numbers in extents.items():
             case = Case(f"attention {name}, {kind}", ("attention",), partial(attention, *numbers), kind)
             yield from case.with_tiles("attention", 3)

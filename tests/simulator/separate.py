@@ -26,7 +26,7 @@ from mace.opencl.context import Context
 from mace.opencl.kernel import Program
 from mace.plan.plan import Plan, Region
 from mace.tensor import Array
-from tests.simulator.devices import IMAGES_AS_BUFFERS, pretended
+from tests.simulator.devices import AS_POCL, IMAGES_AS_BUFFERS, pretended
 from tests.simulator.memory import FILL, Lanes
 
 if TYPE_CHECKING:
@@ -82,10 +82,9 @@ class SeparateContext(Context):
     result that is not written, for what comes from :meth:`empty` is not written to the buffer.
     """
 
-    def __init__(self, device: Device, *, without_images: bool = False) -> None:
-        """``without_images``: kernels that read images read buffers of the same content."""
+    def __init__(self, device: Device, kind: str = "itself") -> None:
         super().__init__(device, profiling=True)
-        self._without_images = without_images
+        self._without_images, self._as_pocl = kind == IMAGES_AS_BUFFERS, kind == AS_POCL
         vars(self.api)["clReleaseMemObject"] = _keep
         self._copy = self.build_from_source(COPY)
         self._unwritten: dict[int, Array] = {}
@@ -105,7 +104,7 @@ class SeparateContext(Context):
         super().write(buffer, np.zeros(buffer.nbytes, np.uint8))
 
     def build_from_source(self, source: str, options: str = "") -> Program:
-        source = without_lane_11(source)
+        source = without_lane_11(f"#define POCL_DEVICE_ADDRESS_BITS 64\n{source}" if self._as_pocl else source)
         return super().build_from_source(without_images(source) if self._without_images else source, options)
 
     def image(self, width: int, height: int) -> Buffer:
@@ -152,7 +151,7 @@ def separate_context(spec: str, kind: str = "itself") -> SeparateContext:
     found = select_device(spec)
     device = _PretendedDevice(found.info, found.driver, found.platform_index, found.device_index, number=found.number)
     device.pretends = kind
-    return SeparateContext(device, without_images=kind == IMAGES_AS_BUFFERS)
+    return SeparateContext(device, kind)
 
 
 class SeparateExecutor(Executor):

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.simulator.devices import AS_POCL
 from tests.simulator.graphs import Net
 from tests.simulator.templates import Case, Made
 
 Shape = Sequence[int]
-KINDS = ("cpu", "cpu, vectors of 8", "gpu")
+KINDS = ("cpu", "cpu, vectors of 8", AS_POCL, "gpu")
 
 
 def after_convolution(op: str, x: Shape, channels: int, attrs: dict[str, Any], operands: Sequence[Any] = ()) -> Made:
