@@ -18,6 +18,15 @@ from mace.errors import MaceError, ModelFileError
 Printed = pytest.CaptureFixture[str]
 
 
+def test_the_module_is_the_command() -> None:
+    """``python -m mace`` does what ``mace`` does, and ends with its exit code."""
+    from mace import __version__
+
+    done = subprocess.run([sys.executable, "-m", "mace", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["mace", __version__])
+    assert subprocess.run([sys.executable, "-m", "mace", "none"], capture_output=True, check=False).returncode == 2
+
+
 def test_version(capsys: Printed) -> None:
     """``--version`` prints the version that the package has."""
     from mace import __version__

@@ -33,6 +33,14 @@ DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
 NAME = "mace_cl_compiled_program.bin"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A state folder of these tests alone: what other tests leave in quarantine is not found here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MACE_STATE_DIR", str(tmp_path_factory.mktemp("home") / "state"))
+        yield
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model and its program file for this machine."""

@@ -26,7 +26,10 @@ TOOLS = {
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with those tools and with the ``mace`` command of this tree, first in the path; the working folder is another."""
+    """A folder with those tools and with the ``mace`` command of this tree, first in the path.
+
+    The working folder is another, and so is the state folder, where other tests leave what ``mace doctor`` tells of.
+    """
     folder = tmp_path / "tools"
     folder.mkdir()
     for name, body in TOOLS.items():
@@ -37,6 +40,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in folder.iterdir():
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("MACE_STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return folder
