@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import mace
@@ -51,12 +52,16 @@ def test_plans_are_bounded_and_used_again(tmp_path: Path) -> None:
         assert engine.stats.plans == made == MAX_PLANS + 3
 
 
-def test_boxes_that_data_chooses(device_spec: str, tmp_path: Path) -> None:
-    """NonMaxSuppression decides how many rows there are; what follows is planned for as many, and runs on the device."""
+@pytest.mark.parametrize("limit", [(1,), ()], ids=["vectors", "scalars"])
+def test_boxes_that_data_chooses(limit: tuple[int, ...], device_spec: str, tmp_path: Path) -> None:
+    """NonMaxSuppression decides how many rows there are; what follows is planned for as many, and runs on the device.
+
+    Its limits may be vectors of one number or scalars.
+    """
     limits = {
-        "most": np.array([9], np.int64),
-        "overlap": np.array([0.3], np.float32),
-        "least": np.array([0.5], np.float32),
+        "most": np.full(limit, 9, np.int64),
+        "overlap": np.full(limit, 0.3, np.float32),
+        "least": np.full(limit, 0.5, np.float32),
         "last": np.array([2], np.int64),
         "scale": np.array([1, 2, 3, 4], np.float32),
     }

@@ -44,6 +44,9 @@ def prepare(node: Node) -> Evaluator:
         if len(values) != len(names):
             raise ModelError(f"{_label(node)}: {len(values)} values given, {len(names)} are read")
         feeds: dict[str, Any] = {n: v for n, v in zip(names, values, strict=True) if n}
+        if node.op == "NonMaxSuppression" and not node.domain:
+            # ONNX calls the limits scalars; onnx's reference takes them as vectors of one only, ONNX Runtime as either.
+            feeds |= {n: np.reshape(feeds[n], -1) for n in node.inputs[2:] if n and np.ndim(feeds[n]) == 0}
         types = {n: value_type(v) for n, v in feeds.items()}
         # A function body that depends on its context only looks at element types, so shapes do not make a new session.
         ranked = {n: t and TensorType(t.dtype, None, t.container) for n, t in types.items()}
