@@ -5,8 +5,10 @@ usage: python bench/start.py [NETWORK …] [--rounds 15] [--cold 1] [--folder DI
 NETWORK is as in ``bench/peers.py``, and so are those that are measured where none is named. Every round starts one fresh process
 per row, so that a drifting machine slows all of them alike; all caches are warm, Python's bytecode included, as it is for
 an installed package. Rows: `numpy`, a process that only imports numpy and makes the input, which any of them has to;
-`device`, one that besides opens mace's device and nothing more; `onnxruntime`; `mace`, with its program file; `cold`, mace
-with neither file nor storage (``--cold`` rounds of it).
+`device`, one that besides opens mace's device and nothing more; `onnxruntime`; `mace`, with its program file; `numpy_first`,
+the same where numpy was imported before mace; `cold`, mace
+with neither file nor storage (``--cold`` rounds of it). Imports stand in the order in which formatters sort them, so that mace
+comes before numpy, whose idle threads it sends to sleep, and ONNX Runtime after it.
 
 `wall` is the time to the first result, `engine` that from the model's file to the first result, `cpu` the processor time
 of the process until its end, which a busy machine changes less, `memory` its peak until the first result in MiB.
@@ -33,22 +35,23 @@ from peers import THREADS, add_to, default_networks, model_of, prepare_mace, pro
 INPUT = "import numpy as np\nx = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)\n"
 BEGIN = "import time\nbegan = time.perf_counter()\n"
 DEVICE = "from mace.opencl import select_device\nfrom mace.opencl.context import Context\n"
+WARM = (
+    "engine = mace.load('{stem}.mace', device='cpu', compiled_program='{stem}.bin', storage=False)\n"
+    "engine.run({{'{name}': x}})\nassert not engine.stats.programs_from_source\n"
+)
 PROGRAMS = {
     "numpy": INPUT + BEGIN,
-    "device": INPUT + BEGIN + DEVICE + "context = Context(select_device('cpu'))\n",
+    "device": "import mace\n" + INPUT + BEGIN + DEVICE + "context = Context(select_device('cpu'))\n",
     "onnxruntime": INPUT
     + BEGIN
     + "import onnxruntime as ort\noptions = ort.SessionOptions()\n"
     + f"options.intra_op_num_threads, options.log_severity_level = {THREADS}, 3\n"
     + "session = ort.InferenceSession('{stem}.onnx', options, providers=['CPUExecutionProvider'])\n"
     + "session.run(None, {{'{name}': x}})\n",
-    "mace": INPUT
-    + "import mace\n"
-    + BEGIN
-    + "engine = mace.load('{stem}.mace', device='cpu', compiled_program='{stem}.bin', storage=False)\n"
-    + "engine.run({{'{name}': x}})\nassert not engine.stats.programs_from_source\n",
-    "cold": INPUT
-    + "import mace\n"
+    "mace": "import mace\n" + INPUT + BEGIN + WARM,
+    "numpy_first": INPUT + "import mace\n" + BEGIN + WARM,
+    "cold": "import mace\n"
+    + INPUT
     + BEGIN
     + "engine = mace.load('{stem}.mace', device='cpu', storage=False)\n"
     + "engine.run({{'{name}': x}})\nassert engine.stats.programs_from_source\n",

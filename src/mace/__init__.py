@@ -10,11 +10,14 @@ loads that file and runs::
         outputs = engine.run({"input": array})
         engine.save_compiled_program("mace_cl_compiled_program.bin")
 
-Names are imported when they are first used: ``import mace`` costs next to nothing.
+Names are imported when they are first used: ``import mace`` costs next to nothing. Where numpy has not been imported yet,
+its idle threads are told to go to sleep sooner (:data:`_OPENBLAS_TIMEOUT`).
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +35,13 @@ if TYPE_CHECKING:
     from mace.execution.device_tensor import DeviceTensor
     from mace.opencl import find_devices, select_device
     from mace.tensor import DType, MaceTensor, TensorType
+
+_OPENBLAS_TIMEOUT = "16"
+"""numpy's idle threads sleep after 2 to this power turns of the processor's clock, some 25 µs, in place of OpenBLAS's own 2 to
+the 26: they spin from numpy's import on, and on few cores a start would share one of them (docs/adr/0024)."""
+
+if "numpy" not in sys.modules:  # OpenBLAS reads it once, when numpy is imported
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", _OPENBLAS_TIMEOUT)
 
 _HOME = {
     "convert": "mace.conversion",
