@@ -202,6 +202,7 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
         "onnxruntime",
         "mace",
         "mace / ORT",
+        "numpy first",
         "engine, warm",
         "engine, cold",
     ]
@@ -211,16 +212,18 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
         groups[f"{measured['date']}, {measured['machine']}; medians of {measured['rounds']} rounds"].append(network)
         walls = {r: row[r]["wall"] for r in ("numpy", "device", "onnxruntime", "mace") if r in row}
         figures = [shown(walls.get(r), 0) for r in ("numpy", "device", "onnxruntime", "mace")]
-        share = walls["mace"] / walls["onnxruntime"] if "onnxruntime" in walls else None
+        reference = walls.get("onnxruntime")
+        share, late = (row[r]["wall"] / reference if reference and r in row else None for r in ("mace", "numpy_first"))
         engine = [shown(row[r]["engine"] if r in row else None, 0) for r in ("mace", "cold")]
-        rows.append([network, *figures, f"**{shown(share)}**", *engine])
+        rows.append([network, *figures, f"**{shown(share)}**", shown(late), *engine])
     return [
         *(
             [f"{words} of `bench/start.py`, ms." for words in groups]
             if len(groups) == 1
             else [f"- {', '.join(members)}: {words} of `bench/start.py`, ms." for words, members in groups.items()]
         ),
-        "*Cold* has neither a program file nor anything stored.",
+        "*Numpy first* is mace's share where numpy was imported before mace, so that numpy's threads spin through the start",
+        "([why](adr/0024-what-a-start-spends.md)). *Cold* has neither a program file nor anything stored.",
         "",
         *table(head, rows),
     ]
