@@ -165,6 +165,7 @@ def test_bench_compare_and_report(folder: Path, capsys: Printed) -> None:
     assert found["comparisons"][0]["paired"]
     first = found["records"][0]
     assert first["starts"]["program"]["programs_from_source"] == [0, 0, 0]
+    assert first["starts"]["program"]["programs_from_spirv"] == [0, 0, 0]
     assert first["starts"]["cold"]["programs_from_source"][0] > 0
     assert first["starts"]["cold"]["answer"]["median"] > first["starts"]["program"]["answer"]["median"]
     assert len(first["latency"]["rounds"]) == 3

@@ -56,11 +56,12 @@ def example(name: str = "example") -> dict[str, Any]:
             | {"answer": [sum(times), sum(times) * 1.1]},
             "answer": {"median": sum(times)},
             "programs_from_source": [compiled, compiled],
+            "programs_from_spirv": [spirv, spirv],
         }
-        for kind, times, compiled in (
-            ("cold", (0.05, 0.1, 0.1, 3.0), 2),
-            ("storage", (0.05, 0.1, 0.05, 0.05), 0),
-            ("program", (0.05, 0.1, 0.04, 0.04), 0),
+        for kind, times, compiled, spirv in (
+            ("cold", (0.05, 0.1, 0.1, 3.0), 2, 0),
+            ("storage", (0.05, 0.1, 0.05, 0.05), 0, 0),
+            ("program", (0.05, 0.1, 0.04, 0.04), 0, 3),
         )
     }
     rounds = [[0.004 + 0.0001 * (i % 7) for i in range(30)] for _ in range(3)]

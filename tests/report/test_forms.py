@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from mace.report.figures import figures_of
 from mace.report.html import render_html
 from mace.report.keys import key_figures
 from mace.report.markdown import render_markdown
@@ -80,6 +81,17 @@ def test_every_figure_has_a_chart_and_a_table(record: Make) -> None:
     )
     assert {f"figure-{name}" for name in wanted} <= set(figures)
     assert len([t for t, _ in page.tags if t == "svg"]) == len(figures)
+
+
+def test_what_a_start_compiled_is_told_apart(record: Make) -> None:
+    """Of each start: programs from source and programs from SPIR-V, which spared the front end and no more."""
+    (starts,) = [f for f in figures_of(record()) if f.key == "starts"]
+    columns = [starts.table.columns.index(name) for name in ("#from source", "#from SPIR-V")]
+    assert {row[0]: tuple(row[c] for c in columns) for row in starts.table.rows} == {
+        "Nothing compiled": ("2", "0"),
+        "From the storage": ("0", "0"),
+        "From the program file": ("0", "3"),
+    }
 
 
 def test_a_page_is_self_contained(record: Make) -> None:

@@ -140,10 +140,11 @@ def show_bench(record: Mapping[str, Any]) -> None:
     words = {"cold": "nothing compiled", "storage": "from the storage", "program": "from the program file"}
     rows = [
         (words[kind], len(s["programs_from_source"]), output.duration(s["answer"]["median"]),
-         output.duration(s["seconds"]["load"][0] + s["seconds"]["first_run"][0]), max(s["programs_from_source"]))
+         output.duration(s["seconds"]["load"][0] + s["seconds"]["first_run"][0]),
+         max(s["programs_from_source"]), max(s["programs_from_spirv"]))
         for kind, s in record["starts"].items()
     ]  # fmt: skip
-    output.table(("start", "times", "to first answer", "load, first run", "compiled"), rows)
+    output.table(("start", "times", "to first answer", "load, first run", "from source", "from SPIR-V"), rows)
     if latency := record["latency"]:
         output.line("")
         values = [output.duration(latency[k]) for k in ("median", "p95", "p99", "low", "mad")]

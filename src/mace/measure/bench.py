@@ -202,12 +202,12 @@ class _Bench:
 
 
 def _starts(results: Sequence[Result]) -> dict[str, Any]:
-    """Starts of one kind: the seconds of each step in every start, and whether anything was compiled."""
+    """Starts of one kind: the seconds of each step in every start, and what was compiled, from what."""
     steps = {name: [r["seconds"][name] for r in results] for name in results[0]["seconds"]}
     return {
         "seconds": steps,
         "answer": _summary(steps["answer"]),
-        "programs_from_source": [int(r["stats"]["programs_from_source"]) for r in results],
+        **{name: [int(r["stats"][name]) for r in results] for name in ("programs_from_source", "programs_from_spirv")},
         "peak_resident": [r["peak_resident"] for r in results],
     }
 

@@ -82,8 +82,8 @@ def _starts(starts: Mapping[str, Any]) -> Figure:
         seconds = starts[kind]["seconds"]
         parts = tuple(_median(seconds[step]) for step, _ in STEPS)
         bars.append(charts.Bar(name, parts, duration(sum(parts))))
-        compiled = max(starts[kind]["programs_from_source"])
-        rows.append((name, *(duration(p) for p in parts), duration(_median(seconds["answer"])), str(compiled)))
+        compiled = [str(max(starts[kind][f"programs_from_{origin}"])) for origin in ("source", "spirv")]
+        rows.append((name, *(duration(p) for p in parts), duration(_median(seconds["answer"])), *compiled))
     words = "From the start of a fresh process to the first answer, medians."
     if "cold" in starts and "program" in starts:
         own = {k: _median(starts[k]["seconds"]["load"]) + _median(starts[k]["seconds"]["first_run"]) for k in starts}
@@ -91,7 +91,9 @@ def _starts(starts: Mapping[str, Any]) -> Figure:
             f" Load and first run take {duration(own['cold'])} with nothing compiled and {duration(own['program'])} from the "
             f"program file: {own['cold'] / own['program']:.0f} times less."
         )
-    table = Table(("Start", *(f"#{n}" for _, n in STEPS), "#to first answer", "#compiled"), tuple(rows))
+    table = Table(
+        ("Start", *(f"#{n}" for _, n in STEPS), "#to first answer", "#from source", "#from SPIR-V"), tuple(rows)
+    )
     chart = charts.bars("Start-up time", words, bars)
     return Figure("starts", "Start-up, with and without the file", words, chart, table, tuple(n for _, n in STEPS))
 
