@@ -1,7 +1,7 @@
 """Run cases under oclgrind: accesses out of bounds, uninitialised values, data races, wrong API calls.
 
 usage: python -m tests.simulator [--quick | --own | --suite | --all] [--per-operator N] [--match REGEX] [--device KIND]
-                                 [--processes N] [--choose] [--results FILE]
+                                 [--processes N] [--seconds N] [--choose] [--results FILE]
 
 Prints each case that the simulator complains about or that fails there, and exits with 1 if there is any. The simulator
 itself always ends with 0; what it found is in its log. Without options: one of onnx's cases for each operator, and ours,
@@ -20,7 +20,7 @@ import time
 from tests.onnx_suite.verdicts import load_verdicts, representative
 from tests.simulator.chosen import choose, load_chosen, save_chosen
 from tests.simulator.devices import KINDS
-from tests.simulator.run import check, serve
+from tests.simulator.run import CASE_SECONDS, check, serve
 
 
 def _names(options: argparse.Namespace) -> list[str]:
@@ -48,14 +48,15 @@ def main() -> int:
         "--results", type=argparse.FileType("a"), help="add what became of each case, a line of JSON each"
     )
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--seconds", type=int, default=CASE_SECONDS, help="a case that takes longer is given up")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(sys.stdin.read().splitlines(), options.device)
+        serve(sys.stdin.read().splitlines(), options.device, options.seconds)
         return 0
     began = time.perf_counter()
     names = [name for name in _names(options) if re.search(options.match, name)]
-    results = check(names, options.processes, options.results, options.device)
+    results = check(names, options.processes, options.results, options.device, options.seconds)
     unclean = [r for r in results if r["log"].strip() or r["reason"]]
     for result in unclean:
         print(f"{result['name']}: {result['reason']}\n{result['log'][:1500].strip()}\n")

@@ -36,10 +36,10 @@ ENVIRONMENT = {
 COMPLAINT_LIMIT = 4000
 """Characters of a case's complaints that are kept."""
 CASE_SECONDS = 900
-"""After so long a case is given up."""
+"""After so long a case is given up, unless it is told otherwise."""
 
 
-def serve(names: Sequence[str], kind: str) -> None:
+def serve(names: Sequence[str], kind: str, seconds: int = CASE_SECONDS) -> None:
     """Child process: run each case in a process of its own and print, one line each, what the simulator wrote meanwhile.
 
     One process for all would let what the simulator remembers of one case's memory hide what another does.
@@ -55,7 +55,7 @@ def serve(names: Sequence[str], kind: str) -> None:
         if child == 0:
             code = 1
             try:
-                signal.alarm(CASE_SECONDS)
+                signal.alarm(seconds)
                 print(json.dumps(_simulate(case, kind)), file=answers, flush=True)
                 code = 0
             finally:
@@ -63,7 +63,7 @@ def serve(names: Sequence[str], kind: str) -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status:
             death = "" if status == -signal.SIGALRM else f"the process ended with {status}"
-            reason = f"took longer than {CASE_SECONDS} s" if status == -signal.SIGALRM else ""
+            reason = f"took longer than {seconds} s" if status == -signal.SIGALRM else ""
             print(json.dumps({"name": case.name, "log": death, "reason": reason}), file=answers, flush=True)
 
 
@@ -140,22 +140,27 @@ def with_images(template: str) -> str:
 
 
 def check(
-    names: Sequence[str], processes: int = 1, told: IO[str] | None = None, kind: str = "itself"
+    names: Sequence[str],
+    processes: int = 1,
+    told: IO[str] | None = None,
+    kind: str = "itself",
+    seconds: int = CASE_SECONDS,
 ) -> list[dict[str, Any]]:
     """What became of these cases: ``name``, ``log`` (empty when clean) and ``reason`` (empty when the results were right).
 
     Those of cases that did not end their process also have ``seconds``, ``templates`` and ``kernels``, the kernel templates
     and the kernels launched; a kernel's name holds a digest of its source. ``told`` gets each as a line of JSON at once.
-    ``kind`` is what the simulator stands in for where onnx's own cases run (see ``devices.py``).
+    ``kind`` is what the simulator stands in for where onnx's own cases run (see ``devices.py``); a case is given up after
+    ``seconds``.
     """
     shares = [names[i::processes] for i in range(processes)]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(processes) as pool:
-        found = pool.map(lambda i: _run(shares[i], kind, Path(folder, f"{i}.log"), told), range(processes))
+        found = pool.map(lambda i: _run(shares[i], ["--device", kind, "--seconds", str(seconds)], Path(folder, f"{i}.log"), told), range(processes))
         return [result for results in found for result in results]
 
 
-def _run(names: Sequence[str], kind: str, log: Path, told: IO[str] | None) -> list[dict[str, Any]]:
-    command = [sys.executable, "-W", "ignore", "-m", "tests.simulator", "--device", kind, "--serve"]
+def _run(names: Sequence[str], options: Sequence[str], log: Path, told: IO[str] | None) -> list[dict[str, Any]]:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.simulator", *options, "--serve"]
     environment = {**os.environ, **ENVIRONMENT, LOG: str(log)}
     results: list[dict[str, Any]] = []
     with (
