@@ -154,8 +154,9 @@ def check(
     ``seconds``.
     """
     shares = [names[i::processes] for i in range(processes)]
+    options = ["--device", kind, "--seconds", str(seconds)]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(processes) as pool:
-        found = pool.map(lambda i: _run(shares[i], ["--device", kind, "--seconds", str(seconds)], Path(folder, f"{i}.log"), told), range(processes))
+        found = pool.map(lambda i: _run(shares[i], options, Path(folder, f"{i}.log"), told), range(processes))
         return [result for results in found for result in results]
 
 
