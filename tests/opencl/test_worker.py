@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -30,7 +31,9 @@ from mace.opencl.jobs import (
     refusal_from_json,
     refusal_to_json,
 )
+from mace.opencl.kernel import Launch
 from mace.opencl.pool import WorkerPool, compile_all
+from mace.opencl.workshop import Workshop
 from mace.tensor import DType
 
 SOURCE = """
@@ -126,6 +129,32 @@ def test_a_binary_proves_itself_in_a_worker(device: Device) -> None:
     (proof,) = compile_all(device, [ProofJob(compiled.binary, trials=(TRIAL, bigger, TRIAL))])
     assert isinstance(proof, Done)
     assert proof.binary == b""
+
+
+def test_a_proof_does_not_rest_on_fresh_memory(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kernel has run on other numbers before any run counts; a compilation, which nobody doubts, runs each once."""
+    workshop = Workshop(Context(device))
+    smaller = replace(TRIAL, arguments=(BufferArgument(128), *TRIAL.arguments[1:]), global_size=(32,))
+    trials = (TRIAL, smaller)
+    began: list[tuple[int, ...]] = []
+    held: list[bytes] = []
+    run = Context.run
+
+    def noted(self: Context, launches: list[Launch]) -> None:
+        began.extend(launch.global_size for launch in launches)
+        content = np.empty(128, np.uint8)
+        self.read(workshop._memory[0], content)
+        held.append(content.tobytes())
+        run(self, launches)
+
+    monkeypatch.setattr(Context, "run", noted)
+    compiled = workshop.do(CompileJob(SOURCE, "", trials))
+    assert began == [(64,), (32,)]
+    proved = workshop.do(ProofJob(compiled.binary, "", trials))
+    assert began[2:] == [(64,), (32,)] * 3
+    assert held[:2] == held[6:]
+    assert not set(held[2:6]) & set(held[:2])
+    assert proved.outputs == compiled.outputs
 
 
 def test_jobs_are_shared_and_answers_stay_in_order(device: Device) -> None:

@@ -135,7 +135,7 @@ class CompileJob:
 
 @dataclass(frozen=True, slots=True)
 class ProofJob:
-    """Load a binary, create each kernel and run it once: shows that the driver survives it, and what it computes."""
+    """Load a binary, create each kernel and run it: shows that the driver survives it, and what it computes."""
 
     binary: bytes
     options: str = ""
