@@ -11,8 +11,11 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 from xml.sax.saxutils import escape
+
+from shares import Row, best_peer, middle, share
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -31,30 +34,6 @@ BUILDS = ("mace generic", "mace PoCL")
 ROW, GAP, LEFT, WIDTH = 14, 18, 150, 460
 COSTLIEST = 3
 
-Row = Mapping[str, Any]
-Medians = Mapping[str, Mapping[str, float]]
-
-
-def best_peer(medians: Medians, column: str) -> tuple[str, float] | None:
-    """Name and figure of the fastest runtime other than mace, if any took part."""
-    peers = {r: m[column] for r, m in medians.items() if not r.startswith("mace")}
-    name = min(peers, key=lambda r: peers[r], default=None)
-    return None if name is None else (name, peers[name])
-
-
-def ratio(medians: Medians, column: str, runtime: str, other: str | None = None) -> float | None:
-    """One runtime's figure as a share of another's, or of the best peer's; None where one of the two is missing."""
-    if other is None:
-        best = best_peer(medians, column)
-        reference = best[1] if best else None
-    else:
-        reference = medians[other][column] if other in medians else None
-    return medians[runtime][column] / reference if runtime in medians and reference else None
-
-
-def steady(medians: Medians, runtime: str) -> float | None:
-    return medians[runtime]["steady"] if runtime in medians else None
-
 
 def shown(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
@@ -72,12 +51,10 @@ def beside_peers(networks: Mapping[str, Row], column: str, digits: int) -> list[
     ours = [r for r in runtimes if r.startswith("mace")]
     rows = []
     for network, row in networks.items():
-        medians = row["medians"]
-        best = best_peer(medians, column)
-        shares = [f"**{shown(ratio(medians, column, r))}**" if r in medians else "–" for r in ours]
-        others = [shown(ratio(medians, column, r, "onnxruntime")) for r in ours]
-        figures = [shown(medians[r][column] if r in medians else None, digits) for r in runtimes]
-        rows.append([network, *figures, best[0] if best else "–", *shares, *others])
+        shares = [f"**{shown(share(row, column, r))}**" if r in row["measured"] else "–" for r in ours]
+        others = [shown(share(row, column, r, "onnxruntime")) for r in ours]
+        figures = [shown(middle(row, r, column), digits) for r in runtimes]
+        rows.append([network, *figures, best_peer(row, column) or "–", *shares, *others])
     head = ["network", *runtimes, "best peer", *(f"{r} / best" for r in ours), *(f"{r} / ORT" for r in ours)]
     return table(head, rows)
 
@@ -87,21 +64,20 @@ def builds(networks: Mapping[str, Row]) -> list[str]:
     head = ["network", "tuned, ms", "untuned / tuned", "generic, ms", "generic / untuned", "PoCL, ms", "PoCL / Intel"]
     rows = []
     for network, row in networks.items():
-        medians = row["medians"]
-        if {"mace tuned", *BUILDS}.isdisjoint(medians):
+        if {"mace tuned", *BUILDS}.isdisjoint(row["measured"]):
             continue
-        tuned = shown(ratio(medians, "steady", "mace", "mace tuned"))
-        generic = shown(ratio(medians, "steady", "mace generic", "mace"), 1)
+        tuned, generic, pocl = (middle(row, r, "steady") for r in ("mace tuned", *BUILDS))
         rows.append(
-            [network, shown(steady(medians, "mace tuned")), tuned, shown(steady(medians, "mace generic"), 1), generic]
-            + [shown(steady(medians, "mace PoCL")), shown(ratio(medians, "steady", "mace PoCL", "mace"))]
+            [network, shown(tuned), shown(share(row, "steady", "mace", "mace tuned")), shown(generic, 1)]
+            + [shown(share(row, "steady", "mace generic", "mace"), 1), shown(pocl)]
+            + [shown(share(row, "steady", "mace PoCL", "mace"))]
         )
     return table(head, rows) if rows else []
 
 
 def runtimes_of(networks: Mapping[str, Row]) -> list[str]:
     """Every runtime that took part anywhere, mace's first."""
-    return list(dict.fromkeys(r for row in networks.values() for r in row["medians"]))
+    return list(dict.fromkeys(r for row in networks.values() for r in row["measured"]))
 
 
 def notes(networks: Mapping[str, Row]) -> list[str]:
@@ -127,7 +103,7 @@ def when_and_where(networks: Mapping[str, Row]) -> list[str]:
     for network, row in networks.items():
         versions = ", ".join(f"{name} {number}" for name, number in row["versions"].items())
         devices = "; ".join(dict.fromkeys(row["devices"].values()))
-        tuned = f"; mace tuned for {row['tuned_seconds']:.0f} s beforehand" if "mace tuned" in row["medians"] else ""
+        tuned = f"; mace tuned for {row['tuned_seconds']:.0f} s beforehand" if "mace tuned" in row["measured"] else ""
         groups[
             f"{row['date']}, {row['machine']}{f', {devices}' if devices else ''}. {versions}. "
             f"Medians of {row['rounds']} rounds{tuned}."
@@ -142,14 +118,14 @@ def chart(networks: Mapping[str, Row]) -> str:
     parts: list[str] = []
     y = 10
     for network, row in networks.items():
-        medians = {r: m for r, m in row["medians"].items() if r in COLOURS}
-        longest = max(m["steady"] for m in medians.values())
+        medians = {r: median(figures["steady"]) for r, figures in row["measured"].items() if r in COLOURS}
+        longest = max(medians.values())
         parts.append(f'<text x="0" y="{y + ROW}" class="network">{escape(network)}</text>')
-        for runtime, median in medians.items():
-            length = median["steady"] / longest * WIDTH
+        for runtime, steady in medians.items():
+            length = steady / longest * WIDTH
             place = f'x="{LEFT}" y="{y}" width="{length:.1f}" height="{ROW - 3}"'
             parts.append(f'<rect {place} fill="{COLOURS[runtime]}"/>')
-            label = f"{runtime} {median['steady']:.2f} ms"
+            label = f"{runtime} {steady:.2f} ms"
             parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{y + ROW - 4}">{escape(label)}</text>')
             y += ROW
         y += GAP
@@ -205,17 +181,16 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
         "numpy first",
         "engine, warm",
         "engine, cold",
+        "cold / warm",
     ]
     rows, groups = [], defaultdict(list)
-    for network, measured in networks.items():
-        row = measured["medians"]
-        groups[f"{measured['date']}, {measured['machine']}; medians of {measured['rounds']} rounds"].append(network)
-        walls = {r: row[r]["wall"] for r in ("numpy", "device", "onnxruntime", "mace") if r in row}
-        figures = [shown(walls.get(r), 0) for r in ("numpy", "device", "onnxruntime", "mace")]
-        reference = walls.get("onnxruntime")
-        share, late = (row[r]["wall"] / reference if reference and r in row else None for r in ("mace", "numpy_first"))
-        engine = [shown(row[r]["engine"] if r in row else None, 0) for r in ("mace", "cold")]
-        rows.append([network, *figures, f"**{shown(share)}**", shown(late), *engine])
+    for network, row in networks.items():
+        groups[f"{row['date']}, {row['machine']}; medians of {row['rounds']} rounds"].append(network)
+        figures = [shown(middle(row, r, "wall"), 0) for r in ("numpy", "device", "onnxruntime", "mace")]
+        early, late = (shown(share(row, "wall", r, "onnxruntime")) for r in ("mace", "numpy_first"))
+        warm, cold = (middle(row, r, "engine") for r in ("mace", "cold"))
+        saved = shown(cold / warm if cold and warm else None, 0)
+        rows.append([network, *figures, f"**{early}**", late, shown(warm, 0), shown(cold, 0), saved])
     return [
         *(
             [f"{words} of `bench/start.py`, ms." for words in groups]
@@ -224,6 +199,23 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
         ),
         "*Numpy first* is mace's share where numpy was imported before mace, so that numpy's threads spin through the start",
         "([why](adr/0024-what-a-start-spends.md)). *Cold* has neither a program file nor anything stored.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def kept(networks: Mapping[str, Row]) -> list[str]:
+    """What the engine adds to the memory of a process, beside what it keeps of the network."""
+    head = ["network", "the device alone", "with the engine", "added", "weights", "arena", "most alive at once"]
+    rows = []
+    for network, row in networks.items():
+        device, mace = (middle(row, r, "memory") for r in ("device", "mace"))
+        added = mace - device if device and mace else None
+        rows.append([network, *(shown(m, 0) for m in (device, mace)), shown(added, 1)])
+        rows[-1] += [shown(row["sizes"][what], 1) for what in ("weights", "arena", "alive")]
+    return [
+        "Measured with the starts above: the most that the process held until its first result. *Weights* are packed for the",
+        "device and mapped from the program file. *Alive at once* is the least that any arena could have.",
         "",
         *table(head, rows),
     ]
@@ -240,8 +232,9 @@ def page(
         "# Performance",
         "",
         "`make bench` measures everything on this page anew and writes it, from `bench/results`. Two threads, batch 1, float32,",
-        "each runtime in a fresh process in turn; compare within a row only. *best* is the best of the runtimes that are",
-        "not mace, in the same row.",
+        "each runtime in a fresh process in turn; compare within a row only. Times are medians over the rounds; shares are medians",
+        "of the shares within each round, since a machine that slows down slows all of them. *best* is the best of the runtimes",
+        "that are not mace, in the same row. Of rows on record that hold no rounds but their medians, shares are of those.",
         "",
         *when_and_where(networks),
         "",
@@ -287,6 +280,7 @@ def page(
         ]
     if started:
         lines += ["", "## What a start spends", "", *starts(started)]
+        lines += ["", "## What the engine adds to a process, MiB", "", *kept(started)]
     if transfers:
         lines += ["", "## Inputs and outputs: [copied, in place, on the device](tensors.md)", "", *moved(transfers)]
     if remarks := notes(networks):

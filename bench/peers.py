@@ -8,10 +8,11 @@ Runtimes: `mace`, `mace tuned` (60 s beforehand), `mace generic` (general varian
 four), `mace PoCL`, and onnxruntime, openvino, ncnn (with pnnx) and mnn, from pip. One that is not installed, cannot convert a
 network, fails in a run or computes something else than ONNX Runtime is left out of that network's row, with a note.
 
-Per network and runtime, medians over the rounds: `process`, from the start of the process to its first result, caches
-warm; `first`, from an interpreter that has numpy to the first result; `steady`, one run of many; `memory`, the peak of the
-process. The runtimes get two threads, batch 1, float32. What a runtime ships to its users (mace: model and program file)
-is made beforehand and not timed: `--only prepare` makes just that, `--only measure` measures what was made before.
+Per network, runtime and round: `process`, from the start of the process to its first result, caches warm; `first`, from an
+interpreter that has numpy to the first result; `steady`, one run of many; `memory`, the peak of the process. Medians are
+printed, and shares that are taken round by round. The runtimes get two threads, batch 1, float32. What a runtime ships to
+its users (mace: model and program file) is made beforehand and not timed: `--only prepare` makes just that, `--only measure`
+measures what was made before.
 
 ``--record`` adds to a file: a network's row replaces the one that was there, the others stay.
 """
@@ -38,6 +39,7 @@ import numpy as np
 
 from bytecode import with_bytecode
 from runtimes import OPEN, PACKAGES, PREPARE, THREADS, TUNE_SECONDS, LeftOutError, note_outputs, prepare_mace
+from shares import Row, middle, share
 
 __all__ = ["NETWORKS", "THREADS", "prepare_mace"]
 
@@ -50,8 +52,6 @@ COLUMNS = {"process": "ms", "first": "ms", "steady": "ms", "memory": "MiB"}
 TOLERANCE = 1e-3
 """Largest difference from ONNX Runtime's results, as a share of their range, with which a runtime still takes part."""
 SECONDS_PER_PROCESS = 600.0
-
-Medians = dict[str, dict[str, float]]
 
 
 # ---- in the measured process ------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class Network:
             "devices": {r: about for r, about in self.facts["about"].items() if about and r in present},
             "rounds": rounds,
             "tuned_seconds": TUNE_SECONDS,
-            "medians": {r: {c: statistics.median(row[c] for row in rows[r]) for c in COLUMNS} for r in present},
+            "measured": {r: {c: [round(row[c], 3) for row in rows[r]] for c in COLUMNS} for r in present},
             "differences": {r: self._difference(r) for r in present if r != "onnxruntime" and "onnxruntime" in present},
             "notes": {r: why for r, why in self.facts["notes"].items() if r in runtimes},
         }
@@ -266,14 +266,13 @@ def processor() -> str:
     return f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
 
 
-def show(network: str, medians: Medians) -> None:
+def show(network: str, row: Row) -> None:
     """Print one network's medians; the last column is steady time as a share of the best other runtime's."""
     print(f"{network}")
-    best = min((m["steady"] for r, m in medians.items() if _package(r) != "mace"), default=0.0)
-    for runtime, row in medians.items():
-        cells = "  ".join(f"{column} {row[column]:8.2f} {unit}" for column, unit in COLUMNS.items())
-        share = f"  ({row['steady'] / best:.2f})" if best else ""
-        print(f"  {runtime:12} {cells}{share}", flush=True)
+    for runtime in row["measured"]:
+        cells = "  ".join(f"{column} {middle(row, runtime, column):8.2f} {unit}" for column, unit in COLUMNS.items())
+        of_best = share(row, "steady", runtime)
+        print(f"  {runtime:12} {cells}{f'  ({of_best:.2f})' if of_best else ''}", flush=True)
 
 
 def add_to(path: Path, network: str, row: dict[str, Any]) -> None:
@@ -305,7 +304,7 @@ def main() -> None:
             network.prepare(runtimes)
         if arguments.only != "prepare":
             row = network.measure(runtimes, arguments.rounds, arguments.seconds)
-            show(network.name, row["medians"])
+            show(network.name, row)
             if arguments.record:
                 add_to(arguments.record, network.name, row)
 

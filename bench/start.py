@@ -21,7 +21,6 @@ import datetime
 import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from typing import Any
 
 from bytecode import with_bytecode  # beside this script
 from peers import THREADS, add_to, default_networks, model_of, prepare_mace, processor  # beside this script
+from shares import Row, middle, share  # beside this script
 
 INPUT = "import numpy as np\nx = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)\n"
 BEGIN = "import time\nbegan = time.perf_counter()\n"
@@ -81,7 +81,9 @@ def start_once(program: str, environment: dict[str, str]) -> tuple[float, ...]:
 
 
 def prepare(network: str, folder: Path) -> dict[str, Any]:
-    """Make what mace and ONNX Runtime start from, unless it is in the folder already; what the programs have to know."""
+    """Make what mace and ONNX Runtime start from, unless it is in the folder already; what the programs have to know, and
+    mace's sizes.
+    """
     import numpy as np
     import onnx
 
@@ -93,14 +95,26 @@ def prepare(network: str, folder: Path) -> dict[str, Any]:
         weights = {t.name for t in proto.graph.initializer}
         (value,) = [i for i in proto.graph.input if i.name not in weights]
         shape = [d.dim_value or 1 for d in value.type.tensor_type.shape.dim]
-        prepare_mace(stem.with_suffix(".onnx"), {value.name: np.zeros(shape, np.float32)}, 0.0)
-        facts.write_text(json.dumps({"shape": shape, "name": value.name}))
+        feeds = {value.name: np.zeros(shape, np.float32)}
+        prepare_mace(stem.with_suffix(".onnx"), feeds, 0.0)
+        facts.write_text(json.dumps({"shape": shape, "name": value.name, "sizes": sizes(stem, feeds)}))
     return {"stem": stem, **json.loads(facts.read_text())}
 
 
-def measure(network: str, rounds: int, cold: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Medians per row over the rounds, after one round that only warms the caches."""
-    facts = prepare(network, folder)
+def sizes(stem: Path, feeds: dict[str, Any]) -> dict[str, float]:
+    """What mace keeps of a network, in MiB: packed weights, the arena, and the largest set of tensors alive at once."""
+    import mace
+
+    program = stem.with_suffix(".bin")
+    with mace.load(stem.with_suffix(".mace"), device="cpu", compiled_program=program, storage=False) as engine:
+        engine.run(feeds)
+        stats = engine.stats
+    kept = {"weights": stats.constants_bytes, "arena": stats.arena_bytes, "alive": stats.peak_live_bytes}
+    return {what: nbytes / 2**20 for what, nbytes in kept.items()}
+
+
+def measure(facts: dict[str, Any], rounds: int, cold: int, folder: Path) -> dict[str, dict[str, list[float]]]:
+    """The figures of every round, by row and column, after one round that only warms the caches."""
     environment = with_bytecode(folder)
     programs = {row: text.format(**facts) + DONE for row, text in PROGRAMS.items()}
     rows: dict[str, list[tuple[float, ...]]] = {row: [] for row in programs}
@@ -111,21 +125,26 @@ def measure(network: str, rounds: int, cold: int, folder: Path) -> dict[str, dic
                 if turn:
                     rows[row].append(found)
     return {
-        row: dict(zip(COLUMNS, map(statistics.median, zip(*found, strict=True)), strict=True))
+        row: {
+            column: [round(one, 3) for one in figures]
+            for column, figures in zip(COLUMNS, zip(*found, strict=True), strict=True)
+        }
         for row, found in rows.items()
         if found
     }
 
 
-def show(network: str, medians: dict[str, dict[str, float]]) -> None:
+def show(network: str, row: Row) -> None:
     """Print one network's medians, with the times as shares of ONNX Runtime's, and what the program file saves."""
     print(network)
-    reference = medians["onnxruntime"]
-    for runtime, row in medians.items():
-        shares = "  ".join(f"{what} {row[what]:7.1f} ms ({row[what] / reference[what]:.2f})" for what in COLUMNS[:3])
-        print(f"  {runtime:12} {shares}  memory {row['memory']:5.0f} MiB", flush=True)
-    if "cold" in medians:
-        print(f"  with the file {medians['cold']['engine'] / medians['mace']['engine']:.1f} times as fast")
+    for runtime in row["measured"]:
+        times = [f"{what} {middle(row, runtime, what):7.1f} ms" for what in COLUMNS[:3]]
+        if runtime != "cold":
+            times = [f"{t} ({share(row, c, runtime, 'onnxruntime'):.2f})" for t, c in zip(times, COLUMNS, strict=False)]
+        print(f"  {runtime:12} {'  '.join(times)}  memory {middle(row, runtime, 'memory'):5.0f} MiB", flush=True)
+    cold, warm = (middle(row, runtime, "engine") for runtime in ("cold", "mace"))
+    if cold and warm:
+        print(f"  with the file {cold / warm:.1f} times as fast")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -134,18 +153,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--cold", type=int, default=1, help="rounds with neither file nor storage")
     parser.add_argument("--folder", type=Path, help="where the files are made, and found the next time")
-    parser.add_argument("--record", type=Path, help="add the medians to this JSON file, as peers.py does")
+    parser.add_argument("--record", type=Path, help="add the figures to this JSON file, as peers.py does")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for network in options.networks or default_networks():
-            name, medians = Path(network).stem, measure(network, options.rounds, options.cold, folder)
-            show(name, medians)
+            name, facts = Path(network).stem, prepare(network, folder)
+            row = {
+                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores, {processor()}",
+                "rounds": options.rounds,
+                "sizes": facts["sizes"],
+                "measured": measure(facts, options.rounds, options.cold, folder),
+            }
+            show(name, row)
             if options.record:
-                date = datetime.datetime.now(datetime.UTC).date().isoformat()
-                machine = f"{platform.machine()}, {os.cpu_count()} cores, {processor()}"
-                row = {"date": date, "machine": machine, "rounds": options.rounds, "medians": medians}
                 add_to(options.record, name, row)
 
 

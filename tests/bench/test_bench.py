@@ -25,8 +25,14 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
 
 
 def row(**steady: float) -> dict[str, Any]:
-    medians = {
-        name.replace("_", " "): {"process": 100 * t, "first": 50 * t, "steady": t, "memory": 90.0}
+    """A network's row with two rounds, in the second of which everything took twice as long."""
+    measured = {
+        name.replace("_", " "): {
+            "process": [100 * t, 200 * t],
+            "first": [50 * t, 100 * t],
+            "steady": [t, 2 * t],
+            "memory": [90.0, 90.0],
+        }
         for name, t in steady.items()
     }
     return {
@@ -36,7 +42,7 @@ def row(**steady: float) -> dict[str, Any]:
         "devices": {},
         "rounds": 5,
         "tuned_seconds": 60.0,
-        "medians": medians,
+        "measured": measured,
         "differences": {"mnn": 2e-5},
         "notes": {"ncnn": "its process ended by SIGSEGV"},
     }
@@ -62,7 +68,7 @@ def test_crash_is_named(scripts: dict[str, ModuleType], monkeypatch: pytest.Monk
 def test_row_of_those_who_are_right(
     scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One that crashes and one that computes something else are left out with notes; the others have their medians."""
+    """One that crashes and one that computes something else are left out with notes; the others have a figure a round."""
     peers = scripts["peers"]
     network = peers.Network("net", tmp_path)
     network.folder.mkdir()
@@ -81,8 +87,8 @@ def test_row_of_those_who_are_right(
 
     monkeypatch.setattr(peers, "apart", apart)
     found = network.measure(everyone, rounds=3, seconds=0.0)
-    assert list(found["medians"]) == ["mace", "onnxruntime"]
-    assert found["medians"]["mace"]["steady"] == 1.0
+    assert list(found["measured"]) == ["mace", "onnxruntime"]
+    assert found["measured"]["mace"]["steady"] == [1.0, 1.0, 1.0]
     assert found["notes"]["ncnn"] == "its process ended by SIGSEGV"
     assert "off by 1.0e+00" in found["notes"]["mnn"]
     assert turns["n"] == 3 + 2 * 3  # three in the round that warms, two in each of the others
@@ -95,38 +101,44 @@ def test_record_grows(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
         scripts["peers"].add_to(path, name, row(mace=steady))
     found = json.loads(path.read_text())["networks"]
     assert list(found) == ["mobilenet_v1", "resnet50"]
-    assert found["resnet50"]["medians"]["mace"]["steady"] == 3.0
+    assert found["resnet50"]["measured"]["mace"]["steady"] == [3.0, 6.0]
 
 
 def test_ratios_on_the_page(scripts: dict[str, ModuleType]) -> None:
     """Shares are of the best peer of the row and of ONNX Runtime; generic and PoCL have a table of their own."""
     networks = {"net": row(mace=2.0, mace_tuned=1.5, mace_generic=30.0, mace_PoCL=2.5, onnxruntime=3.0, openvino=2.5)}
     text = scripts["page"].page(networks, {})
-    assert "| net | 2.00 | 1.50 | 3.00 | 2.50 | openvino | **0.80** | **0.60** | 0.67 | 0.50 |" in text
-    assert "| net | 1.50 | 1.33 | 30.0 | 15.0 | 2.50 | 1.25 |" in text
+    assert "| net | 3.00 | 2.25 | 4.50 | 3.75 | openvino | **0.80** | **0.60** | 0.67 | 0.50 |" in text
+    assert "| net | 2.25 | 1.33 | 45.0 | 15.0 | 3.75 | 1.25 |" in text
     assert "ncnn is left out: its process ended by SIGSEGV" in text
     assert "mnn 2e-05" in text
+
+
+def test_shares_are_of_the_same_round(scripts: dict[str, ModuleType]) -> None:
+    """A round in which the machine was slow counts as any other; the quotient of the medians would be 3."""
+    measured = {"mace": {"steady": [1.0, 9.0, 3.0]}, "mnn": {"steady": [1.0, 9.0, 1.0]}}
+    assert scripts["page"].share({"measured": measured}, "steady", "mace") == 1.0
 
 
 def test_page_where_runtimes_are_missing(scripts: dict[str, ModuleType]) -> None:
     """A runtime that took part in one network only has a dash in the others."""
     text = scripts["page"].page({"a": row(mace=2.0, onnxruntime=1.0), "b": row(mace=2.0)}, {})
-    assert "| a | 2.00 | 1.00 | onnxruntime | **2.00** | 2.00 |" in text
-    assert "| b | 2.00 | – | – | **–** | – |" in text
+    assert "| a | 3.00 | 1.50 | onnxruntime | **2.00** | 2.00 |" in text
+    assert "| b | 3.00 | – | – | **–** | – |" in text
 
 
 def test_starts_on_the_page(scripts: dict[str, ModuleType]) -> None:
     """Whole processes with mace's share of ONNX Runtime's, and the engine's part warm and cold; what is missing is a dash."""
     walls = {"numpy": 100.0, "device": 150.0, "onnxruntime": 200.0, "mace": 180.0, "numpy_first": 190.0, "cold": 3000.0}
-    row_of = {r: {"wall": w, "engine": w - 100, "cpu": 0.0, "memory": 0.0} for r, w in walls.items()}
-    record = {"net": {"date": "2026-01-02", "machine": "a machine", "rounds": 9, "medians": row_of}}
-    assert "| net | 100 | 150 | 200 | 180 | **0.90** | 0.95 | 80 | 2900 |" in scripts["page"].page(
-        {"n": row(mace=1.0)}, {}, None, record
-    )
+    row_of = {r: {"wall": [w], "engine": [w - 100], "cpu": [0.0], "memory": [w / 2]} for r, w in walls.items()}
+    sizes = {"weights": 9.5, "arena": 3.25, "alive": 3.0}
+    record = {"net": {"date": "2026-01-02", "machine": "a machine", "rounds": 1, "sizes": sizes, "measured": row_of}}
+    text = scripts["page"].page({"n": row(mace=1.0)}, {}, None, record)
+    assert "| net | 100 | 150 | 200 | 180 | **0.90** | 0.95 | 80 | 2900 | 36 |" in text
+    assert "| net | 75 | 90 | 15.0 | 9.5 | 3.2 | 3.0 |" in text
     del row_of["onnxruntime"], row_of["cold"]
-    assert "| net | 100 | 150 | – | 180 | **–** | – | 80 | – |" in scripts["page"].page(
-        {"n": row(mace=1.0)}, {}, None, record
-    )
+    text = scripts["page"].page({"n": row(mace=1.0)}, {}, None, record)
+    assert "| net | 100 | 150 | – | 180 | **–** | – | 80 | – | – |" in text
 
 
 def test_limits_on_the_page(scripts: dict[str, ModuleType]) -> None:
@@ -152,9 +164,9 @@ def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
 def test_readme_says_what_was_recorded(scripts: dict[str, ModuleType]) -> None:
     """The figures in the README are the least and the most of the recorded ones."""
     page, readme = scripts["page"], " ".join((ROOT / "README.md").read_text().split())
-    medians = [row["medians"] for row in page.networks("peers.json").values()]
-    steady = [page.ratio(m, "steady", "mace") for m in medians]
-    start = [page.ratio(m, "process", "mace", "onnxruntime") for m in medians]
-    assert len(medians) == 7
+    rows = page.networks("peers.json").values()
+    steady = [page.share(row, "steady", "mace") for row in rows]
+    start = [page.share(row, "process", "mace", "onnxruntime") for row in rows]
+    assert len(rows) == 7
     assert f"a run of seven networks takes {min(steady):.2f} to {max(steady):.2f} of the time of the best" in readme
     assert f"first result in {min(start):.2f} to {max(start):.2f} of ONNX Runtime's time" in readme
