@@ -81,9 +81,7 @@ def start_once(program: str, environment: dict[str, str]) -> tuple[float, ...]:
 
 
 def prepare(network: str, folder: Path) -> dict[str, Any]:
-    """Make what mace and ONNX Runtime start from, unless it is in the folder already; what the programs have to know, and
-    mace's sizes.
-    """
+    """Make what mace and ONNX Runtime start from, unless it is in the folder already; what the programs and the record need."""
     import numpy as np
     import onnx
 

@@ -25,20 +25,17 @@ from mace.program.codec import encode_program
 from mace.program.content import Entry, EntryKind, ProgramContent, merge
 from mace.program.files import read_program
 from mace.program.reasons import Reason
+from tests.devices import INTEL, device_or_skip
 from tests.engine.models import expected, small_model
 from tests.matrix.damage import aimed_flips, flip
 
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
-INTEL = "intel(r) opencl"
 
 
 @pytest.fixture(scope="module")
 def compiled(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Plan, str]:
     """The small model's program file, its plan and its device."""
-    try:
-        device = select_device(INTEL).label
-    except mace.MaceError:
-        pytest.skip("needs a driver whose machine code is known")
+    device = device_or_skip(INTEL).label
     path = tmp_path_factory.mktemp("proof") / "m.bin"
     with mace.load(model_path, device=INTEL, storage=False) as engine:
         engine.run({"x": X})

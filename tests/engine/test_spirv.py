@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,13 +32,13 @@ from mace.program.content import OUTPUTS, Entry, EntryKind, ProgramContent
 from mace.program.conversion import encode_as
 from mace.program.files import read_program
 from mace.program.spirv import spirv_in
+from tests.devices import INTEL, device_or_skip
 from tests.engine.models import expected, small_model
 from tests.matrix.damage import SPIRV_ADD, SPIRV_MUL
 from tests.matrix.implementations import implementations
 from tests.program.test_spirv import RUSTICL
 
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
-INTEL = "intel(r) opencl"
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +59,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def both(model_path: Path, tools: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The small model's program file with SPIR-V in it, for Intel's runtime."""
-    try:
-        device = select_device(INTEL)
-    except mace.MaceError:
-        pytest.skip("needs a driver that takes SPIR-V")
+    device = device_or_skip(INTEL)
     assert device.info.takes_spirv
     path = tmp_path_factory.mktemp("spirv") / "m.bin"
     with mace.load(model_path, device=device, storage=False) as engine:
@@ -80,13 +78,14 @@ def moved(data: bytes, change: Callable[[Entry], Entry] = lambda e: e) -> bytes:
     return encode_program(ProgramContent(tuple(entries))).to_bytes()
 
 
-def run(model: Path, data: bytes, **settings: object) -> MaceEngine:
+def run(model: Path, data: bytes, **settings: Any) -> MaceEngine:
     """Run the model beside such a file; the result must be that of the source, within a millionth of its range."""
     wanted = expected(small_model(), X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        arguments = {"compiled_program": data, "storage": False, "trust": "any", **settings}
-        with mace.load(model, device=INTEL, **arguments) as engine:  # type: ignore[arg-type]
+        with mace.load(
+            model, device=INTEL, compiled_program=data, **{"storage": False, "trust": "any", **settings}
+        ) as engine:
             result = engine.run({"x": X})["y"]
     assert np.abs(result - wanted).max() <= 1e-6 * np.ptp(wanted)
     return engine
@@ -209,10 +208,7 @@ def test_not_where_only_the_source_is_believed(model_path: Path, both: bytes) ->
 
 def test_a_device_that_takes_none(model_path: Path, both: bytes, tmp_path: Path) -> None:
     """Nothing is made for a device that could not use it."""
-    try:
-        device = select_device("portable computing language")
-    except mace.MaceError:
-        pytest.skip("needs a driver that takes no SPIR-V")
+    device = device_or_skip("portable computing language")
     if device.info.takes_spirv:
         pytest.skip("this PoCL takes SPIR-V")
     with (
@@ -258,9 +254,7 @@ def test_a_binary_of_rusticl_is_spirv(model_path: Path, tmp_path: Path) -> None:
     rusticl = implementations()["rusticl"]
     if not rusticl.found:
         pytest.skip("needs rusticl")
-    with mace.load(model_path, device=INTEL, storage=False) as engine:
-        if not engine.device.info.takes_spirv:
-            pytest.skip("needs a driver that takes SPIR-V")
+    with mace.load(model_path, device=device_or_skip(INTEL), storage=False) as engine:
         engine.warm_up()
         own = read_program(engine.compiled_program()).content
         (plan,) = (executor.plan for executor in engine.executors())
@@ -284,10 +278,7 @@ def test_a_binary_of_rusticl_is_spirv(model_path: Path, tmp_path: Path) -> None:
 
 def test_the_specimen_runs(tmp_path: Path) -> None:
     """SPIR-V of another driver, checked in, is compiled and computes; with bytes missing it is refused or costs a worker."""
-    try:
-        device = select_device(INTEL)
-    except mace.MaceError:
-        pytest.skip("needs a driver that takes SPIR-V")
+    device = device_or_skip(INTEL)
     module = bytes(spirv_in(RUSTICL.read_bytes()) or b"")
     context = Context(device)
     program = context.build_from_spirv(module)
@@ -305,10 +296,7 @@ def test_the_specimen_runs(tmp_path: Path) -> None:
 
 def test_which_devices_take_it() -> None:
     """OpenCL 2.1 and 2.2 by their standard, 3.0 by the extension, older ones never."""
-    try:
-        info = select_device(INTEL).info
-    except mace.MaceError:
-        pytest.skip("needs a device's description")
+    info = select_device("auto").info
     bare, extended = replace(info, extensions=()), replace(info, extensions=("cl_khr_il_program",))
     for version, without, having in (
         ("1.2", False, False),

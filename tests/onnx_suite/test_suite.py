@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from mace.errors import NoDeviceError
-from mace.opencl import select_device
+from tests.devices import device_or_skip
 from tests.onnx_suite.cases import judge, load_cases
 from tests.onnx_suite.direct import straight_from_the_compiler
 from tests.onnx_suite.reasons import DIFFERENCES, FAILURES, explain
@@ -34,10 +33,7 @@ def _verdicts(name: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", ["intel", pytest.param("pocl", marks=pytest.mark.slow)])
 def test_case_keeps_its_verdict(name: str, case: str) -> None:
     """A case of each operator passes, on the device or the host, as the checked-in verdict says; on every implementation."""
-    try:
-        select_device(DEVICES[name])
-    except NoDeviceError as error:
-        pytest.skip(str(error))
+    device_or_skip(DEVICES[name])
     expected = (_verdicts(name) or _verdicts("intel"))[case]
     with straight_from_the_compiler():
         found = judge(_cases()[case], DEVICES[name])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,9 +60,9 @@ def test_header_alone() -> None:
     assert bytes(spirv_in(bytes(HEAD_BYTES_MAX) + BARE) or b"") == BARE
 
 
-def _library(content: ProgramContent, device: DeviceIdentity, trust: Trust, **more: str) -> ProgramLibrary:
+def _library(content: ProgramContent, device: DeviceIdentity, trust: Trust, **more: Any) -> ProgramLibrary:
     data = encode_program(content).to_bytes()
-    return ProgramLibrary(device, programs=[data], trust=replace(trust, policy="any"), **more)  # type: ignore[arg-type]
+    return ProgramLibrary(device, programs=[data], trust=replace(trust, policy="any"), **more)
 
 
 def test_sections_go_before_binaries(identity: DeviceIdentity) -> None:

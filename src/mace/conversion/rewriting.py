@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +79,8 @@ def attribute_to_input(attribute: str, index: int, dtype: npt.DTypeLike = np.int
         if attribute not in node.attrs:
             return [node]
         inputs = [*node.inputs, *[""] * (index - len(node.inputs))]
-        value: object = node.attrs[attribute]
-        inputs.insert(index, around.constant(f"{node.outputs[0]}_{attribute}", value, dtype))  # type: ignore[arg-type]
+        value = cast("npt.ArrayLike", node.attrs[attribute])
+        inputs.insert(index, around.constant(f"{node.outputs[0]}_{attribute}", value, dtype))
         return [node.with_(inputs=tuple(inputs), attrs=without(node, attribute))]
 
     return rewrite

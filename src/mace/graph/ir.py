@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, Union
+from typing import Any, TypeAlias, Union
 
 from mace.graph.expr import Expr
 from mace.tensor import Array, TensorType
@@ -43,9 +43,9 @@ class Node:
     name: _Str = ""
     domain: _Str = ""
 
-    def with_(self, **changes: object) -> Node:
+    def with_(self, **changes: Any) -> Node:
         """A copy with some fields replaced."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)
 
     def input(self, index: _Int) -> _Str:
         """Name of the input at ``index``, empty when it is left out."""
@@ -128,9 +128,9 @@ class Graph:
     types: Mapping[str, TensorType]
     opset: int
 
-    def with_(self, **changes: object) -> Graph:
+    def with_(self, **changes: Any) -> Graph:
         """A copy with some fields replaced."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)
 
     def type_of(self, name: str) -> TensorType | None:
         """What is known of a value's type."""

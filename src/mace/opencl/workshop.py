@@ -60,14 +60,14 @@ class Workshop:
         if isinstance(job, TimingJob):
             seconds = self._time(program, job)
             return Done(b"", program.log, built - began, created - built, seconds)
-        outputs, seconds = {}, 0.0
-        for soiling in (*([True] * SOILING_RUNS if isinstance(job, ProofJob) else []), False):
-            outputs = self._run_all(program, job.trials, memoryview(job.constants), soiling=soiling)
-            seconds = seconds or time.perf_counter() - created
+        outputs, ran = {}, 0.0
+        for left in range(SOILING_RUNS if isinstance(job, ProofJob) else 0, -1, -1):
+            outputs = self._run_all(program, job, soiling=left > 0)
+            ran = ran or time.perf_counter()
         if compiling and not binary:
             self._stage("reading the binary")
             binary = program.binary()
-        return Done(binary, program.log, built - began, created - built, seconds, outputs)
+        return Done(binary, program.log, built - began, created - built, ran - created, outputs)
 
     def _build(self, job: Job) -> tuple[Program, bytes]:
         """The job's program; with its binary where that is known before its kernels have run."""
@@ -79,14 +79,12 @@ class Workshop:
             program = self.context.build_from_source(job.source, job.options)
         return self._trimmer.trim(program, job.options) or (program, b"")
 
-    def _run_all(
-        self, program: Program, trials: tuple[Trial, ...], constants: memoryview, *, soiling: bool
-    ) -> dict[str, str]:
+    def _run_all(self, program: Program, job: CompileJob | ProofJob, *, soiling: bool) -> dict[str, str]:
         """What each trial computes, by the trials' digests; nothing when they only leave other numbers behind."""
         outputs = {}
-        for trial in trials:
+        for trial in job.trials:
             self._stage(f"running kernel {trial.kernel}")
-            before = self._run(program, trial, constants, shift=int(soiling))
+            before = self._run(program, trial, memoryview(job.constants), shift=int(soiling))
             if not soiling:
                 outputs[trial.digest] = self._digest(before)
         return outputs

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -142,7 +143,8 @@ class AxisTable:
 
 
 def _table(params: Mapping[str, Define]) -> AxisTable:
-    return AxisTable(**{k: v for k, v in params.items() if k != "dtype"})  # type: ignore[arg-type]
+    fields: dict[str, Any] = {k: v for k, v in params.items() if k != "dtype"}
+    return AxisTable(**fields)
 
 
 @packer("resize_indices")
