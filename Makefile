@@ -74,7 +74,9 @@ docs: $(VENV)/.dev ## Build the documentation into site/, warnings being errors
 	$(BIN)/mkdocs build --strict --quiet
 
 $(VENV)/.bench: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check onnxruntime openvino ncnn pnnx MNN
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check onnxruntime openvino ncnn pnnx MNN \
+		aliyun-log-python-sdk
+	@# MNN's converter installs that one by itself when it first runs, and an older protobuf with it, which breaks onnx.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'protobuf>=6.31'
 	@touch $@
 

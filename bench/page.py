@@ -113,6 +113,16 @@ def when_and_where(networks: Mapping[str, Row]) -> list[str]:
     return [f"- {', '.join(members)}: {words}" for words, members in groups.items()]
 
 
+def spread(networks: Mapping[str, Row]) -> str:
+    """How much slower a runtime's slowest round was than its fastest: what the machine's other tenants do to a figure."""
+    factor, network, runtime = max(
+        (max(figures["steady"]) / min(figures["steady"]), network, runtime)
+        for network, row in networks.items()
+        for runtime, figures in row["measured"].items()
+    )
+    return f"The same run took up to {factor:.1f} times as long in one round as in another ({runtime}, {network})."
+
+
 def chart(networks: Mapping[str, Row]) -> str:
     """Steady time per network as bars, each network scaled to its slowest runtime."""
     parts: list[str] = []
@@ -211,8 +221,8 @@ def kept(networks: Mapping[str, Row]) -> list[str]:
     for network, row in networks.items():
         device, mace = (middle(row, r, "memory") for r in ("device", "mace"))
         added = mace - device if device and mace else None
-        rows.append([network, *(shown(m, 0) for m in (device, mace)), shown(added, 1)])
-        rows[-1] += [shown(row["sizes"][what], 1) for what in ("weights", "arena", "alive")]
+        sizes = [shown(row["sizes"][what], 1) for what in ("weights", "arena", "alive")]
+        rows.append([network, shown(device, 0), shown(mace, 0), shown(added, 1), *sizes])
     return [
         "Measured with the starts above: the most that the process held until its first result. *Weights* are packed for the",
         "device and mapped from the program file. *Alive at once* is the least that any arena could have.",
@@ -234,9 +244,11 @@ def page(
         "`make bench` measures everything on this page anew and writes it, from `bench/results`. Two threads, batch 1, float32,",
         "each runtime in a fresh process in turn; compare within a row only. Times are medians over the rounds; shares are medians",
         "of the shares within each round, since a machine that slows down slows all of them. *best* is the best of the runtimes",
-        "that are not mace, in the same row. Of rows on record that hold no rounds but their medians, shares are of those.",
+        "that are not mace, in the same row.",
         "",
         *when_and_where(networks),
+        "",
+        spread(networks),
         "",
         "![Steady time per network and runtime](performance.svg)",
         "",

@@ -120,6 +120,13 @@ def test_shares_are_of_the_same_round(scripts: dict[str, ModuleType]) -> None:
     assert scripts["page"].share({"measured": measured}, "steady", "mace") == 1.0
 
 
+def test_spread_of_the_rounds(scripts: dict[str, ModuleType]) -> None:
+    """The worst of all is named."""
+    calm, rough = ({"measured": {"mace": {"steady": [1.0, worst, 1.5]}}} for worst in (2.0, 3.0))
+    words = "The same run took up to 3.0 times as long in one round as in another (mace, rough)."
+    assert scripts["page"].spread({"calm": calm, "rough": rough}) == words
+
+
 def test_page_where_runtimes_are_missing(scripts: dict[str, ModuleType]) -> None:
     """A runtime that took part in one network only has a dash in the others."""
     text = scripts["page"].page({"a": row(mace=2.0, onnxruntime=1.0), "b": row(mace=2.0)}, {})
