@@ -46,6 +46,8 @@ class Builder:
     ) -> None:
         self.device: Device = opening.device
         """The device as plans should see it: with narrower vectors once its compiler has died of wide ones."""
+        self._settled: Device = opening.device
+        """The same, or wider while it is not known yet whether narrower vectors help."""
         self._opening, self._library, self._settings, self._stats = opening, library, settings, stats
         self.lock = threading.RLock()
         self._progress = progress or (lambda what, done: None)
@@ -145,11 +147,15 @@ class Builder:
             elif isinstance(outcome, Refused):
                 raise outcome.error
             else:
-                narrower = self.device.narrowed(remember=True) if outcome.killed_by_driver else None
-                if narrower is None:
+                narrower = self.device.narrowed() if outcome.killed_by_driver else None
+                if narrower is None:  # then the width was not what it died of, and others may use it
+                    self.device = self._settled
                     raise DeviceError(f"{self.device.label}: {outcome}")
                 self.device = narrower
                 return None
+        if self.device is not self._settled:
+            self.device.remember_vectors()
+            self._settled = self.device
         return done
 
     def _compile_spirv(self, planned: Planned, missing: Iterable[int], *, polite: bool) -> dict[int, Done]:

@@ -81,16 +81,14 @@ class Device:
             raise NoDeviceError(f"{self.label} is there no longer: its driver now offers another device")
         return found
 
-    def narrowed(self, *, remember: bool = False) -> Device | None:
+    def narrowed(self) -> Device | None:
         """The same device with vectors half as wide, or None when they are as narrow as they get.
 
-        For a driver whose compiler died of wide ones; ``remember`` keeps that for later processes.
+        For a driver whose compiler died of wide ones; :meth:`remember_vectors` keeps that for later processes.
         """
         vector_width = self.traits.vector_width // 2
         if vector_width < MIN_VECTOR:
             return None
-        if remember:
-            limit_vectors(self.driver, vector_width)
         return Device(
             self.info,
             self.driver,
@@ -100,6 +98,10 @@ class Device:
             fault=self.fault,
             vector_limit=vector_width,
         )
+
+    def remember_vectors(self) -> None:
+        """Let later processes take no wider vectors on this driver than this device has, until the driver changes."""
+        limit_vectors(self.driver, self.traits.vector_width)
 
     def __repr__(self) -> str:
         return f"<Device {self.number} {kind_of(self.info)} {self.label}>"
