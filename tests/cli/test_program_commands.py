@@ -81,6 +81,27 @@ def test_diff(folder: Path, capsys: Printed) -> None:
     assert said(capsys, ["diff", "foreign.bin", "own.bin"], 1)["added"] == [["plan", "p", DEVICE.digest]]
 
 
+def test_diff_of_what_files_are_wrapped_in(folder: Path, capsys: Printed) -> None:
+    """Files that hold the same may be signed by another, compressed or in another layout."""
+    Path("key").write_text("00" * 32)
+    shutil.copy("foreign.bin", "signed.bin")
+    for words in (["--compress"], ["--encrypt-with", "key"], ["--to", "table"]):
+        said(capsys, ["convert-program", "foreign.bin", "-o", f"{words[0][2:]}.bin", *words])
+    said(capsys, ["keys", "generate", "key.pem"])
+    said(capsys, ["sign", "signed.bin", "--key", "key.pem"])
+    assert said(capsys, ["diff", "foreign.bin", "compress.bin"], 1)["wrapping"] == {"compressed": [False, True]}
+    assert said(capsys, ["diff", "foreign.bin", "to.bin"], 1)["wrapping"] == {"layout": ["envelope", "kernel table"]}
+    found = said(capsys, ["diff", "foreign.bin", "encrypt-with.bin", "--key-file", "key"], 1)
+    assert found["wrapping"] == {"encrypted": [False, True]}
+    assert said(capsys, ["diff", "foreign.bin", "signed.bin"], 1)["wrapping"]["signature"][0] == "none"
+    said(capsys, ["keys", "trust", "key.pem.pub", "--name", "me"])
+    found = said(capsys, ["diff", "foreign.bin", "signed.bin"], 1)
+    assert found["wrapping"] == {"signature": ["none", "by me"]}
+    assert (found["unchanged"], found["changed"]) == (1, [])
+    assert main(["diff", "foreign.bin", "signed.bin"]) == 1
+    assert "signature: none → by me" in capsys.readouterr().out
+
+
 def test_merge_needs_trust(folder: Path, capsys: Printed) -> None:
     """What goes into a merged file must be trusted or opted in; it is own when all of it was, and not by an opt-in."""
     assert main(["merge", "own.bin", "other.bin", "-o", "both.bin"]) == 6
@@ -133,7 +154,8 @@ def test_encrypted(folder: Path, capsys: Printed) -> None:
     said(capsys, ["convert-program", "own.bin", "-o", "secret.bin", "--encrypt-with", "key"])
     assert said(capsys, ["inspect", "secret.bin"])["encrypted"] is True
     assert main(["diff", "own.bin", "secret.bin"]) == 6
-    assert main(["diff", "own.bin", "secret.bin", "--key-file", "key"]) == 0
+    said(capsys, ["convert-program", "own.bin", "-o", "again.bin", "--encrypt-with", "key"])
+    assert main(["diff", "again.bin", "secret.bin", "--key-file", "key"]) == 0
 
 
 def test_cache(folder: Path, capsys: Printed) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from mace.cli import output
 from mace.cli.options import JsonOption
-from mace.cli.program_options import KeyFileOption, PassphraseOption, ProgramArgument, read_content
+from mace.cli.program_options import KeyFileOption, PassphraseOption, ProgramArgument, read_file
 
 app = typer.Typer(add_completion=False)
 
@@ -19,12 +19,14 @@ def diff(
     passphrase: PassphraseOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    from mace.program.difference import diff_programs
+    from mace.program.difference import diff_files
 
-    found = diff_programs(read_content(first, key_file, passphrase), read_content(second, key_file, passphrase))
+    found = diff_files(read_file(first, key_file, passphrase), read_file(second, key_file, passphrase))
     if as_json:
         output.emit_json(found)
     else:
+        for name, (before, after) in found.wrapping.items():
+            output.line("~ {}: {} → {}", name, before, after, style="yellow")
         for kind, key, _ in found.removed:
             output.line("- {} {}", kind, key, style="red")
         for kind, key, _ in found.added:

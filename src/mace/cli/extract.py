@@ -9,7 +9,7 @@ import typer
 
 from mace.cli import output
 from mace.cli.options import JsonOption
-from mace.cli.program_options import KeyFileOption, PassphraseOption, ProgramArgument, read_content
+from mace.cli.program_options import KeyFileOption, PassphraseOption, ProgramArgument, read_file
 from mace.errors import ConfigError
 from mace.program.content import EntryKind
 
@@ -31,7 +31,7 @@ def extract(
     if kind and kind not in list(EntryKind):
         raise ConfigError(f"--kind '{kind}' is none of {', '.join(EntryKind)}")
     wanted = EntryKind(kind) if kind else None
-    entry = extract_section(read_content(file, key_file, passphrase), key, destination, wanted)
+    entry = extract_section(read_file(file, key_file, passphrase).content, key, destination, wanted)
     if as_json:
         output.emit_json({"path": destination, "kind": entry.kind, "key": entry.key, "sha256": entry.sha256})
         return

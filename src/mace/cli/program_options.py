@@ -10,7 +10,7 @@ import typer
 from mace.errors import ConfigError
 
 if TYPE_CHECKING:  # a start imports them while the device is being opened
-    from mace.program.content import ProgramContent
+    from mace.program.codec import ProgramFile
     from mace.program.encrypt import Secret
     from mace.program.reuse import ReusePolicy
     from mace.program.trust import Trust, TrustPolicy
@@ -90,8 +90,8 @@ def read_reuse(policy: str) -> ReusePolicy:
     return policies[policy]
 
 
-def read_content(file: Path, key_file: Path | None = None, passphrase: bool = False) -> ProgramContent:
-    """What a file holds, its hashes checked. It is only looked at here, so nobody need be trusted."""
+def read_file(file: Path, key_file: Path | None = None, passphrase: bool = False) -> ProgramFile:
+    """A file and what it holds, its hashes checked. It is only looked at here, so nobody need be trusted."""
     from mace.program.files import read_program
 
-    return read_program(file, secret=read_secret(key_file, passphrase)).content
+    return read_program(file, secret=read_secret(key_file, passphrase))

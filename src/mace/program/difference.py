@@ -1,15 +1,18 @@
-"""How two program files differ: entries only in one, entries in both with other bytes, devices component by
-component.
+"""How two program files differ: what they are wrapped in, entries only in one, entries in both with other bytes, devices
+component by component.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mace.device import DeviceIdentity
+from mace.program.codec import ProgramFile
 from mace.program.content import Entry, EntryId, ProgramContent
+from mace.program.inspecting import signature_words
 from mace.program.reuse import nearest
+from mace.program.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,31 @@ class ProgramDiff:
     unchanged: int
     devices_removed: tuple[DeviceIdentity, ...]
     devices_added: tuple[ChangedDevice, ...]
+    wrapping: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """What differs of layout, compression, encryption and signature: (first, second)."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether both hold the same."""
-        return not (self.removed or self.added or self.changed or self.devices_removed or self.devices_added)
+        """Whether both hold the same, wrapped alike."""
+        devices = self.devices_removed or self.devices_added
+        return not (self.removed or self.added or self.changed or devices or self.wrapping)
+
+
+def diff_files(first: ProgramFile, second: ProgramFile, trust: Trust | None = None) -> ProgramDiff:
+    """What changed from one file to the other; ``trust`` knows the names of those who signed."""
+    a, b = (_wrapping(file, trust or Trust()) for file in (first, second))
+    wrapping = {name: (value, b[name]) for name, value in a.items() if value != b[name]}
+    return replace(diff_programs(first.content, second.content), wrapping=wrapping)
+
+
+def _wrapping(file: ProgramFile, trust: Trust) -> dict[str, Any]:
+    signature = signature_words(file.seal.header, trust)
+    return {
+        "layout": file.layout.value,
+        "compressed": file.compressed,
+        "encrypted": file.encrypted,
+        "signature": signature,
+    }
 
 
 def diff_programs(first: ProgramContent, second: ProgramContent) -> ProgramDiff:

@@ -93,7 +93,7 @@ def _inspect(
         header = envelope.parse_header(view)
         payload = envelope.verify_payload(header, view).data
         if is_encrypted(payload):
-            signature = _signature(header, trust)
+            signature = signature_words(header, trust)
             own = trust.is_own(header.digest)
             words = (f"This is {_WHAT[layout]}.", _ENCRYPTED, _trusted(own, signature))
             digest = header.digest
@@ -105,7 +105,7 @@ def _inspect(
         file = file._replace(content=from_upstream(view, names=names, limits=limits))
     devices = file.content.devices
     own = trust.is_own(file.seal.digest)
-    signature = _signature(file.seal.header, trust)
+    signature = signature_words(file.seal.header, trust)
     entries = tuple(_record(e, devices) for e in file.content.entries)
     return ProgramReport(
         path,
@@ -128,7 +128,7 @@ def _record(entry: Entry, devices: tuple[DeviceIdentity, ...]) -> EntryRecord:
     return EntryRecord(entry.kind, entry.key, entry.nbytes, entry.sha256, owner, entry.kernels, dict(entry.meta))
 
 
-def _signature(header: envelope.EnvelopeHeader | None, trust: Trust) -> str:
+def signature_words(header: envelope.EnvelopeHeader | None, trust: Trust) -> str:
     """``none``, ``by <name>`` of a trusted key, or why it does not count."""
     from mace.errors import TrustError
     from mace.program.keys import TrustStore
