@@ -127,6 +127,13 @@ def test_spread_of_the_rounds(scripts: dict[str, ModuleType]) -> None:
     assert scripts["page"].spread({"calm": calm, "rough": rough}) == words
 
 
+def test_recordings_that_were_not_kept(scripts: dict[str, ModuleType]) -> None:
+    """Both shares stand side by side."""
+    calm, busy = (row(mace=ours, mace_tuned=ours / 2, mnn=2.0) for ours in (1.0, 3.0))
+    text = scripts["page"].page({"net": calm}, {}, busy={"net": busy})
+    assert "| net | 0.50 | 1.50 | 0.25 | 0.75 |" in text
+
+
 def test_page_where_runtimes_are_missing(scripts: dict[str, ModuleType]) -> None:
     """A runtime that took part in one network only has a dash in the others."""
     text = scripts["page"].page({"a": row(mace=2.0, onnxruntime=1.0), "b": row(mace=2.0)}, {})
@@ -163,7 +170,7 @@ def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
     """The pages in the docs are what the recorded results give: nobody has typed into either."""
     page = scripts["page"]
     rows, profiles, started = (page.networks(f"{name}.json") for name in ("peers", "roofline", "start"))
-    text = page.page(rows, profiles, page.record("transfers.json"), started)
+    text = page.page(rows, profiles, page.record("transfers.json"), started, page.networks("peers-busy.json"))
     assert (page.DOCS / "performance.md").read_text() == text
     assert (page.DOCS / "performance.svg").read_text() == page.chart(rows)
 
