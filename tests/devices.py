@@ -8,6 +8,7 @@ from mace.errors import NoDeviceError
 from mace.opencl import Device, select_device
 
 INTEL = "intel(r) opencl"
+POCL = "portable computing language"
 
 
 def device_or_skip(spec: str) -> Device:

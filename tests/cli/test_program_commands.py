@@ -93,7 +93,12 @@ def test_diff_of_what_files_are_wrapped_in(folder: Path, capsys: Printed) -> Non
     assert said(capsys, ["diff", "foreign.bin", "to.bin"], 1)["wrapping"] == {"layout": ["envelope", "kernel table"]}
     found = said(capsys, ["diff", "foreign.bin", "encrypt-with.bin", "--key-file", "key"], 1)
     assert found["wrapping"] == {"encrypted": [False, True]}
-    assert said(capsys, ["diff", "foreign.bin", "signed.bin"], 1)["wrapping"]["signature"][0] == "none"
+    shutil.copy("foreign.bin", "other.bin")
+    said(capsys, ["keys", "generate", "other.pem"])
+    said(capsys, ["sign", "other.bin", "--key", "other.pem"])
+    for first in ("foreign.bin", "other.bin"):  # by nobody, and by a stranger
+        assert list(said(capsys, ["diff", first, "signed.bin"], 1)["wrapping"]) == ["signature"]
+    assert main(["diff", "signed.bin", "signed.bin"]) == 0
     said(capsys, ["keys", "trust", "key.pem.pub", "--name", "me"])
     found = said(capsys, ["diff", "foreign.bin", "signed.bin"], 1)
     assert found["wrapping"] == {"signature": ["none", "by me"]}

@@ -32,7 +32,7 @@ from mace.program.content import OUTPUTS, Entry, EntryKind, ProgramContent
 from mace.program.conversion import encode_as
 from mace.program.files import read_program
 from mace.program.spirv import spirv_in
-from tests.devices import INTEL, device_or_skip
+from tests.devices import INTEL, POCL, device_or_skip
 from tests.engine.models import expected, small_model
 from tests.matrix.damage import SPIRV_ADD, SPIRV_MUL
 from tests.matrix.implementations import implementations
@@ -208,7 +208,7 @@ def test_not_where_only_the_source_is_believed(model_path: Path, both: bytes) ->
 
 def test_a_device_that_takes_none(model_path: Path, both: bytes, tmp_path: Path) -> None:
     """Nothing is made for a device that could not use it."""
-    device = device_or_skip("portable computing language")
+    device = device_or_skip(POCL)
     if device.info.takes_spirv:
         pytest.skip("this PoCL takes SPIR-V")
     with (

@@ -19,16 +19,14 @@ def test_passes_that_count_follow_others(device_spec: str, tmp_path: Path, monke
     """What is reported of a launch is its time in the second of two passes that come as one piece of work."""
     model = tmp_path / "m.mace"
     mace.convert(small_model(), model)
-    really = Context.timed
 
     def timed(self: Context, launches: Sequence[Launch]) -> list[float]:
-        if len(launches) == 1 or len(set(map(id, launches))) == 1:  # what the device reaches at most
-            return really(self, launches)
         return [float(n) for n in range(1, len(launches) + 1)]
 
     monkeypatch.setattr(Context, "timed", timed)
     profile = measure_profile(Task("profile", str(model), device_spec, runs=3, seconds=0.1))
     count = len(profile["launches"])
     assert count > 1
-    assert [row["seconds"] for row in profile["launches"]] == [float(n) for n in range(count + 1, 2 * count + 1)]
-    assert profile["device_seconds"] == sum(range(count + 1, 2 * count + 1))
+    second = [float(n) for n in range(count + 1, 2 * count + 1)]
+    assert [row["seconds"] for row in profile["launches"]] == second
+    assert profile["device_seconds"] == sum(second)

@@ -17,6 +17,7 @@ from mace.opencl.driver_cache import (
     one_variant_per_kernel,
     private_driver_cache,
 )
+from tests.devices import POCL, device_or_skip
 
 BUILD = """
 import os, sys
@@ -64,10 +65,9 @@ def test_nothing_is_left_on_disk(device: Device, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("mace-pocl-*"))
 
 
-def test_a_folder_that_the_user_names_is_used(device: Device, tmp_path: Path) -> None:
-    """The driver's own setting is obeyed."""
-    if not device.is_pocl:
-        pytest.skip("only PoCL keeps a cache")
+def test_a_folder_that_the_user_names_is_used(tmp_path: Path) -> None:
+    """The setting of PoCL, which alone keeps a cache, is obeyed."""
+    device = device_or_skip(POCL)
     (tmp_path / "own").mkdir()
     assert build(device, tmp_path, POCL_CACHE_DIR=str(tmp_path / "own"))
 
@@ -92,11 +92,10 @@ def test_what_is_known_of_devices_does_not_depend_on_it(device: Device, monkeypa
     assert key_of(device.driver) == before
 
 
-def test_a_binary_holds_the_variant_that_is_run(device: Device, tmp_path: Path) -> None:
+def test_a_binary_holds_the_variant_that_is_run(tmp_path: Path) -> None:
     """A kernel from a binary runs at once in a fresh process: PoCL would compile it for its first launch otherwise, which
     takes a hundred times as long as such a launch."""
-    if not device.is_pocl:
-        pytest.skip("only PoCL compiles at the first launch")
+    device = device_or_skip(POCL)
     path, took = tmp_path / "binary", []
     for step in ("make", "load"):
         command = [sys.executable, "-c", RUN, device.info.platform_name, step, str(path)]

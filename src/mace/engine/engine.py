@@ -37,8 +37,16 @@ if TYPE_CHECKING:
 __all__ = ["MaceEngine", "load"]
 
 _PASSED_OVER = frozenset(
-    {Reason.UNREADABLE, Reason.NOT_A_PROGRAM, Reason.DAMAGED, Reason.OVER_LIMIT, Reason.UNTRUSTED, Reason.LOCKED_UP, Reason.NO_FILE}
-)  # fmt: skip
+    {
+        Reason.UNREADABLE,
+        Reason.NOT_A_PROGRAM,
+        Reason.DAMAGED,
+        Reason.OVER_LIMIT,
+        Reason.UNTRUSTED,
+        Reason.LOCKED_UP,
+        Reason.NO_FILE,
+    }
+)
 
 
 class MaceEngine:

@@ -72,10 +72,16 @@ class Node:
         return value
 
     def ints(self, name: _Str, default: tuple[_Int, ...] = ()) -> tuple[_Int, ...]:
+        return tuple(_Int(v) for v in self._list(name, default))
+
+    def floats(self, name: _Str, default: tuple[_Float, ...] = ()) -> tuple[_Float, ...]:
+        return tuple(_Float(v) for v in self._list(name, default))
+
+    def _list(self, name: _Str, default: tuple[Any, ...]) -> tuple[Any, ...]:
         value = self.attrs.get(name, default)
         if not isinstance(value, tuple):
             raise TypeError(f"attribute {name} of {self.op} is no list")
-        return tuple(_Int(v) for v in value)  # type: ignore[arg-type]
+        return value
 
     @property
     def tail(self) -> Expr | None:

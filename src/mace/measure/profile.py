@@ -20,8 +20,8 @@ from mace.opencl.context import Context
 def measure_profile(task: Task) -> Result:
     """Every launch's median time over ``runs`` passes in order, with its rates, and the device's measured limits.
 
-    Each pass follows directly on another that is not counted: a processor's threads sleep meanwhile, and the first launches
-    after that, 0.15 ms of them on the machines tried, run on one core.
+    Each pass follows directly on another that is not counted: between pieces of work a processor's threads sleep, and what
+    is launched while they wake runs on one core.
     """
     context = Context(select_device(task.device), profiling=True)
     with load(task.model, context=context, **task.engine_arguments()) as engine:

@@ -4,6 +4,7 @@ component by component.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,7 +48,10 @@ class ProgramDiff:
     devices_removed: tuple[DeviceIdentity, ...]
     devices_added: tuple[ChangedDevice, ...]
     wrapping: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    """What differs of layout, compression, encryption and signature: (first, second)."""
+    """What differs of layout, compression, encryption and signature: (first, second).
+
+    Two signatures by one trusted key do not differ, though their bytes may; others are told apart by those.
+    """
 
     @property
     def is_empty(self) -> bool:
@@ -64,7 +68,10 @@ def diff_files(first: ProgramFile, second: ProgramFile, trust: Trust | None = No
 
 
 def _wrapping(file: ProgramFile, trust: Trust) -> dict[str, Any]:
-    signature = signature_words(file.seal.header, trust)
+    header = file.seal.header
+    signature = signature_words(header, trust)
+    if header is not None and header.is_signed and not signature.startswith("by "):
+        signature += f" ({hashlib.sha256(header.signature).hexdigest()[:8]})"
     return {
         "layout": file.layout.value,
         "compressed": file.compressed,

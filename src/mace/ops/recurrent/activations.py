@@ -40,7 +40,7 @@ def activations(node: Node, defaults: tuple[str, ...], directions: int) -> list[
     names = node.attrs.get("activations", defaults * directions)
     if not isinstance(names, tuple) or len(names) != len(defaults) * directions:
         return None
-    alphas, betas = list(_floats(node, "activation_alpha")), list(_floats(node, "activation_beta"))
+    alphas, betas = list(node.floats("activation_alpha")), list(node.floats("activation_beta"))
     bodies = []
     for name in names:
         form = _FORMS.get((name.decode() if isinstance(name, bytes) else str(name)).lower())
@@ -59,8 +59,3 @@ def activations(node: Node, defaults: tuple[str, ...], directions: int) -> list[
 def _with(text: str, letter: str, value: float) -> str:
     """A parameter's letter, where it stands alone, replaced by its value."""
     return re.sub(rf"\b{letter}\b", f"(ACC)({value!r}f)", text)
-
-
-def _floats(node: Node, name: str) -> tuple[float, ...]:
-    values = node.attrs.get(name, ())
-    return tuple(float(v) for v in values) if isinstance(values, tuple) else ()  # type: ignore[arg-type]
