@@ -140,22 +140,22 @@ class Builder:
             return self._compile_here(jobs)
         from mace.opencl.jobs import Done, Refused
 
-        done: list[Done] = []
+        device, done = self.device, []  # another thread may narrow it meanwhile
         for outcome in self._in_workers(jobs, polite=polite):
             if isinstance(outcome, Done):
                 done.append(outcome)
             elif isinstance(outcome, Refused):
                 raise outcome.error
             else:
-                narrower = self.device.narrowed() if outcome.killed_by_driver else None
+                narrower = device.narrowed() if outcome.killed_by_driver else None
                 if narrower is None:  # then the width was not what it died of, and others may use it
                     self.device = self._settled
-                    raise DeviceError(f"{self.device.label}: {outcome}")
+                    raise DeviceError(f"{device.label}: {outcome}")
                 self.device = narrower
                 return None
-        if self.device is not self._settled:
-            self.device.remember_vectors()
-            self._settled = self.device
+        if device is not self._settled:
+            device.remember_vectors()
+            self._settled = device
         return done
 
     def _compile_spirv(self, planned: Planned, missing: Iterable[int], *, polite: bool) -> dict[int, Done]:
