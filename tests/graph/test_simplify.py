@@ -15,6 +15,7 @@ from mace.graph.passes.fold_pads import fold_pads
 from mace.graph.passes.hoist_constants import hoist_constants
 from mace.graph.passes.inline_branches import inline_branches
 from mace.graph.passes.merge_reshapes import merge_reshapes
+from mace.graph.passes.merge_slices import merge_slices
 from mace.graph.passes.merge_transposes import merge_transposes
 from mace.graph.passes.recognise_gelu import recognise_gelu
 from mace.graph.passes.recognise_norm import recognise_norm
@@ -287,3 +288,68 @@ def test_fold_is_used(graph_of: Callable[..., Graph]) -> None:
     assert _ops(fused) == ["Pointwise"]
     folded = fold_constants(OnnxSemantics())(fused)
     np.testing.assert_allclose(folded.constants["b"], -np.exp(graph.constants["k"]), rtol=1e-6)
+
+
+def test_slices_of_a_concat_read_its_part(graph_of: Callable[..., Graph], same_results: Callable[..., None]) -> None:
+    """A part that is cut out of a Concat comes from the input that it was, whole, partly or by steps; not across two."""
+    graph = _types(
+        graph_of(
+            """g (float[n,2,3] a, float[n,5,3] b) => (float[n,p,3] whole, float[n,q,3] some, float[n,r,s] by, float[n,t,3] across) {
+                c = Concat<axis=1>(a, b)
+                whole = Slice(c, zero, two, one)
+                some = Slice(c, minus_four, minus_one, minus_two)
+                by = Slice(c, corner, corner_end, last_axes, steps)
+                across = Slice(c, one, four, one)
+            }""",
+            {
+                "zero": [0],
+                "one": [1],
+                "two": [2],
+                "four": [4],
+                "minus_four": [-4],
+                "minus_one": [-1],
+                "minus_two": [-2],
+                "corner": [3, 0],
+                "corner_end": [2**31 - 1, -1],
+                "last_axes": [1, 2],
+                "steps": [2, 1],
+            },
+        )
+    )
+    done = merge_slices(graph)
+    assert [n.inputs[0] for n in done.nodes[1:]] == ["a", "b", "b", "c"]
+    same_results(graph, done, n=2)
+
+
+def test_backward_slices_of_a_concat_stay(graph_of: Callable[..., Graph], same_results: Callable[..., None]) -> None:
+    """What reverses its input is left alone, and so is one whose borders are not known."""
+    graph = _types(
+        graph_of(
+            """g (float[2] a, float[3] b, int64[1] from) => (float[p] y, float[q] z) {
+                c = Concat<axis=0>(a, b)
+                y = Slice(c, one, low, zero, minus_one)
+                z = Slice(c, from, two)
+            }""",
+            {"zero": [0], "one": [1], "two": [2], "low": [-9], "minus_one": [-1]},
+        )
+    )
+    done = merge_slices(graph)
+    assert [n.inputs[0] for n in done.nodes[1:]] == ["c", "c"]
+    same_results(graph, done)
+
+
+def test_split_that_undoes_a_concat_goes(graph_of: Callable[..., Graph], same_results: Callable[..., None]) -> None:
+    """The pieces are the parts again; other pieces stay what they are."""
+    graph = _types(
+        graph_of(
+            """g (float[2,2] a, float[2,3] b) => (float[2,2] y, float[2,3] z, float[2,4] u, float[2,1] v) {
+                c = Concat<axis=1>(a, b)
+                y, z = Split<axis=-1>(c, same)
+                u, v = Split<axis=1>(c, other)
+            }""",
+            {"same": [2, 3], "other": [4, 1]},
+        )
+    )
+    done = merge_slices(graph)
+    assert _ops(done) == ["Concat", "Identity", "Identity", "Split"]
+    same_results(graph, done)

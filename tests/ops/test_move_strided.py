@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mace.device import DeviceTraits
 from mace.ops.lowering import PLAIN, Layout
-from mace.ops.move.strided import StridedCopy, row_major
+from mace.ops.move.strided import StridedCopy
+from mace.ops.strides import row_major
 from mace.tensor import DType
 
 TRAITS = DeviceTraits(

@@ -39,6 +39,19 @@ def test_softmax_types(op: str, dtype: Any) -> None:
     check(op, [normal(5, 70, dtype=dtype)], rtol=loose, atol=loose)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("length", [2, 4, 8])
+def test_softmax_of_rows_that_share_a_vector(length: int, device: str) -> None:
+    """Several rows to a vector, with and without rows left over, and in every width of numbers."""
+    for rows in (1, 8, 35, 4420):
+        x = normal(rows, length) * 5
+        check("LogSoftmax", [x], device=device, **LOOSE)
+        x[0, 0], x[-1, -1] = -np.inf, 80
+        check("Softmax", [x], device=device, **LOOSE)
+    for dtype, loose in ((np.float16, 4e-3), (np.float64, 1e-12)):
+        check("Softmax", [normal(35, length, dtype=dtype)], device=device, rtol=loose, atol=loose)
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 15, 16, 17, 31, 33, 48])
 def test_softmax_of_every_rest(length: int) -> None:
     """Rows shorter than a vector, whole vectors, and rows with something left over."""

@@ -10,8 +10,10 @@ import pytest
 
 from mace.graph.expr import Expr, Step
 from mace.graph.ir import Graph, Node
+from mace.ops.lowering import LowerContext
+from mace.ops.strides import reshaped, row_major
 from mace.plan.planner import make_plan
-from mace.plan.views import View, reshaped, row_major, view_of
+from mace.plan.views import View, view_of
 from tests.plan.test_planner import graph, traits
 
 HEADS, TOKENS, SIZE = 2, 24, 16
@@ -72,7 +74,8 @@ def test_views() -> None:
     model = net()
     types = {n: t for n in model.names() if (t := model.type_of(n)) is not None}
     row = 3 * WIDTH
-    found = {v: view_of(v, model, model.producers(), types) for v in ("q", "k", "v")}
+    context = LowerContext(types, model.constants, {}, traits())
+    found = {v: view_of(v, model.producers(), context) for v in ("q", "k", "v")}
     assert found["q"] == View("x", 0, (TOKENS * row, SIZE, row, 1))
     assert found["k"] == View("x", WIDTH, (TOKENS * row, SIZE, 1, row))
     assert found["v"] == replace(found["q"], offset=2 * WIDTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from mace.graph.expr import Expr, Step
 from mace.graph.ir import MACE_DOMAIN, Node
@@ -11,8 +12,9 @@ from mace.graph.pointwise_table import POINTWISE, single_step
 from mace.ops.expression import NotRenderedError, used
 from mace.ops.lowering import Arg, Constant, KernelCall, Layout, LayoutWish, LowerContext, Operator, Read, Write
 from mace.ops.pointwise_code import Source, pointwise_defines, share_out
-from mace.ops.pointwise_index import Dims, blocked_dims, broadcast_strides, collapse
+from mace.ops.pointwise_index import Dims, Walk, blocked_dims, broadcast_strides, collapse
 from mace.ops.storage import has_kernels
+from mace.ops.strides import row_major
 
 _ALWAYS_TRUE = Expr(1, (Step("Cast", (0,), "bool"), Step("Not", (1,), "bool"), Step("Or", (1, 2), "bool")))
 _MAX_ELEMENTS = 2**31 - 64
@@ -20,18 +22,26 @@ _MAX_ELEMENTS = 2**31 - 64
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A value an expression reads. ``dims`` is how it broadcasts, where that is not its own shape."""
+    """A value an expression reads. ``dims`` is how it broadcasts, where that is not its own shape; or ``walk`` says where its
+    elements lie, where that is not by broadcasting a tensor that lies row-major."""
 
     value: str
     dims: Dims
+    walk: Walk | None = None
 
 
 def lower_expression(
-    expr: Expr, operands: Sequence[Operand], output: str, ctx: LowerContext, out: Dims | None = None
+    expr: Expr,
+    operands: Sequence[Operand],
+    output: str,
+    ctx: LowerContext,
+    out: Dims | None = None,
+    target: Walk | None = None,
 ) -> list[KernelCall] | None:
     """One launch that computes an expression into ``output``, indexed by the shape ``out`` (default: its own).
 
-    None when an element type has no kernels or a step no OpenCL form.
+    ``target`` is where the elements go, if not one after the other. None when an element type has no kernels or a step no
+    OpenCL form.
     """
     out = ctx.dims(output) if out is None else out
     layout = ctx.layout(output)
@@ -42,21 +52,22 @@ def lower_expression(
         return None
     if layout.elements(ctx.dims(output)) > _MAX_ELEMENTS:
         return None
-    if ctx.type(output).size == 0:
+    if 0 in out:
         return []
-    sources, strides, args = [], [], []
+    whole = blocked_dims(out, layout.block) if layout.block else out
+    sources, walks, args = [], [], []
     for i, operand in enumerate(operands):
         number = _number(operand.value, ctx) if i in needed else 0  # an unused operand is no parameter
         sources.append(Source(kinds[i], number))
         if number is not None:
-            strides.append((0,) * (len(out) + (1 if layout.block else 0)))
+            walks.append(Walk((0,) * len(whole)))
             continue
         place = _place(operand, out, layout, ctx)
         if place is None:
             return None
         args.append(place[0])
-        strides.append(place[1])
-    space = collapse(blocked_dims(out, layout.block) if layout.block else out, strides)
+        walks.append(place[1])
+    space = collapse(whole, [*walks, target or Walk(row_major(whole))])
     work = share_out(space, ctx.device)
     on_cpu = ctx.device.kind == "cpu"
     try:
@@ -64,7 +75,7 @@ def lower_expression(
     except NotRenderedError:
         return None
     size = (-(-space.inner // work.span), -(-space.outer // work.rows))
-    flops = len(expr.steps) * ctx.type(output).size
+    flops = len(expr.steps) * prod(out)
     return [KernelCall("pointwise", defines, (*args, Write(output)), size, (1, 1) if on_cpu else None, flops)]
 
 
@@ -77,24 +88,25 @@ def _number(value: str, ctx: LowerContext) -> int | float | None:
     return float(number) if ctx.type(value).dtype.is_float else int(number)
 
 
-def _place(operand: Operand, out: Dims, layout: Layout, ctx: LowerContext) -> tuple[Arg, Dims] | None:
-    """Kernel argument and strides of an operand, or None when its layout cannot be walked along with the output's."""
+def _place(operand: Operand, out: Dims, layout: Layout, ctx: LowerContext) -> tuple[Arg, Walk] | None:
+    """Kernel argument and walk of an operand, or None when its layout cannot be walked along with the output's."""
     value, dims, mine = operand.value, operand.dims, ctx.layout(operand.value)
     constant = ctx.constant(value) is not None
     if not layout.block:
         if mine.block:
             return None
-        return (Constant((value,)) if constant else Read(value)), broadcast_strides(dims, out)
+        arg: Arg = Constant((value,)) if constant else Read(value)
+        return arg, operand.walk or Walk(broadcast_strides(dims, out))
     full = (1,) * (len(out) - len(dims)) + dims
     whole = blocked_dims(out, layout.block)
     if full[1] == 1 and mine.is_plain:
-        arg: Arg = Constant((value,)) if constant else Read(value)
-        return arg, (*broadcast_strides(full, (out[0], 1, *out[2:])), 0)
+        arg = Constant((value,)) if constant else Read(value)
+        return arg, Walk((*broadcast_strides(full, (out[0], 1, *out[2:])), 0))
     if full[1] == out[1] and (constant or mine == layout):
         arg = Read(value)
         if constant:
             arg = Constant((value,), "blocked", (("block", layout.block), ("dims", " ".join(map(str, full)))))
-        return arg, broadcast_strides(blocked_dims(full, layout.block), whole)
+        return arg, Walk(broadcast_strides(blocked_dims(full, layout.block), whole))
     return None
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mace.device import DeviceTraits
 from mace.graph.expr import Expr
-from mace.ops.expression import NotRenderedError, Value, Writer, render, used
+from mace.ops.expression import NotRenderedError, Value, Writer, render, used, vector_type
 from mace.ops.lowering import Define
-from mace.ops.pointwise_index import IndexSpace, row_offsets
+from mace.ops.pointwise_index import IndexSpace, Walk, row_offsets
 from mace.ops.storage import access_suffix
 from mace.tensor import DType
 
@@ -28,24 +28,44 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How a kernel's index space is shared out: lanes, elements of a row and rows per work-item."""
+    """How a kernel's index space is shared out: lanes, elements of a row and rows per work-item.
+
+    ``together`` rows, which are ``lanes`` long then, fill one vector.
+    """
 
     lanes: int
     span: int
     rows: int
+    together: int = 1
 
 
 def share_out(space: IndexSpace, traits: DeviceTraits) -> Work:
     """Long runs per work-item on CPUs, one vector per work-item elsewhere."""
     widest = traits.vector_width if traits.kind == "cpu" else 4
-    lanes = 1 << (min(space.inner, widest).bit_length() - 1)
+    lanes = _power_of_two(min(space.inner, widest))
     if traits.kind != "cpu":
         return Work(lanes, lanes, 1)
     items = traits.compute_units * _ITEMS_PER_CORE
     chunk = max(_CPU_ITEM, -(-space.outer * space.inner // items))
     if space.inner >= chunk:
         return Work(lanes, -(-chunk // lanes) * lanes, 1)
-    return Work(lanes, space.inner, max(1, min(chunk // space.inner, space.outer)))
+    together = _rows_together(space, widest)
+    rows = max(1, min(chunk // space.inner, space.outer))
+    return Work(lanes, space.inner, -(-rows // together) * together, together)
+
+
+def _rows_together(space: IndexSpace, widest: int) -> int:
+    """Rows that one vector holds, each as far from the next as the one before: those of one run of the next dimension."""
+    if space.inner >= widest or space.inner & (space.inner - 1) or len(space.sizes) < 2:
+        return 1
+    run = space.sizes[-2]
+    even = run & -run if len(space.sizes) > 2 else _power_of_two(run)
+    return min(widest // space.inner, even)
+
+
+def _power_of_two(limit: int) -> int:
+    """The largest one that is not above."""
+    return 1 << (limit.bit_length() - 1)
 
 
 def load_text(dtype: DType, pointer: str, at: str, lanes: int) -> str:
@@ -74,12 +94,49 @@ def store_text(writer: Writer, value: Value, pointer: str, at: str, lanes: int) 
             return f"vstore{lanes}({value.name}, 0, {pointer} + {at});"
 
 
-def body_text(expr: Expr, sources: Sequence[Source], result: DType, space: IndexSpace, lanes: int) -> str:
-    """Statements that compute elements ``i`` … ``i + lanes - 1`` of a row, from loads to store.
+def _parts_at(walk: Walk, lanes: int, together: int, at: str) -> list[str] | None:
+    """Where each of the rows of a vector begins, or None where they follow one another without a gap."""
+    if together == 1 or walk.strides[-2:] == (lanes, 1):
+        return None
+    return [f"{at} + {row * walk.strides[-2]}" for row in range(together)]
+
+
+def _operand_text(writer: Writer, source: Source, walk: Walk, number: int, lanes: int, together: int) -> str:
+    """An operand's elements of ``together`` rows of ``lanes``, or the next ``lanes`` of one row."""
+    base, pointer, at = Value("", source.dtype).base, f"x{number}", f"at{number}"
+    repeated = walk.strides[-1] == 0
+    at = at if repeated or together > 1 else f"{at} + i"
+    parts = _parts_at(walk, lanes, together, at) or [at]
+    if len(parts) < together and not repeated:
+        return load_text(source.dtype, pointer, at, lanes * together)
+    texts = [load_text(source.dtype, pointer, part, 1 if repeated else lanes) for part in parts]
+    if repeated and together > 1:
+        texts = [f"({vector_type(base, lanes)})({text})" for text in texts]
+    return f"({writer.type(base)})({', '.join(texts)})" if repeated or together > 1 else texts[0]
+
+
+def _store_texts(writer: Writer, value: Value, walk: Walk, lanes: int, together: int) -> list[str]:
+    parts = _parts_at(walk, lanes, together, "out")
+    if parts is None:
+        return [store_text(writer, value, "y", "out" if together > 1 else "out + i", lanes * together)]
+    narrow = Writer(width=lanes)
+    kept = writer.let(value.base, value.name)
+    stored = []
+    for row, part in enumerate(parts):
+        digits = "".join(f"{lane:x}" for lane in range(row * lanes, (row + 1) * lanes))
+        stored.append(store_text(narrow, Value(f"{kept}.s{digits}", value.dtype), "y", part, lanes))
+    return stored
+
+
+def body_text(
+    expr: Expr, sources: Sequence[Source], result: DType, space: IndexSpace, lanes: int, together: int = 1
+) -> str:
+    """Statements that compute elements ``i`` … ``i + lanes - 1`` of a row, or all of ``together`` rows of so many, from
+    loads to store.
 
     ``result`` may be stored narrower than the expression says. Raises ``NotRenderedError`` when it is of another kind.
     """
-    writer = Writer(width=lanes)
+    writer = Writer(width=lanes * together)
     needed = used(expr)
     values: list[Value | None] = []
     for number, source in enumerate(sources):
@@ -89,16 +146,15 @@ def body_text(expr: Expr, sources: Sequence[Source], result: DType, space: Index
         base = Value("", source.dtype).base
         if source.number is not None:
             text = writer.number(base, source.number)
-        elif space.strides[number][-1] == 0:
-            text = f"({writer.type(base)})({load_text(source.dtype, f'x{number}', f'at{number}', 1)})"
         else:
-            text = load_text(source.dtype, f"x{number}", f"at{number} + i", lanes)
+            text = _operand_text(writer, source, space.walks[number], number, lanes, together)
         values.append(Value(writer.let(base, text), source.dtype, source.number))
     value = render(expr, values, writer)
     stored = Value(value.name, result)
     if stored.base != value.base:
         raise NotRenderedError(f"a result of {value.dtype} stored as {result}")
-    return " ".join([*writer.statements, store_text(writer, stored, "y", "out + i", lanes)])
+    texts = _store_texts(writer, stored, space.walks[-1], lanes, together)
+    return " ".join([*writer.statements, *texts])
 
 
 def pointwise_defines(
@@ -118,8 +174,10 @@ def pointwise_defines(
         "VEC": work.lanes,
         "SPAN": work.span,
         "ROWS": work.rows,
+        "TOGETHER": work.together,
         "ROW_OFFSETS": row_offsets(space),
         "VECTOR_BODY": body_text(expr, sources, result, space, work.lanes),
         "SCALAR_BODY": body_text(expr, sources, result, space, 1),
+        "ROWS_BODY": body_text(expr, sources, result, space, work.lanes, work.together) if work.together > 1 else "",
         "ATTRIBUTES": "__attribute__((reqd_work_group_size(1, 1, 1)))" if on_cpu else "",
     }

@@ -12,9 +12,9 @@ from mace.tensor import TensorType
 @cache
 def operators() -> dict[tuple[str, str], Operator]:
     """(domain, operator name) → record, over all families."""
-    from mace.ops import contract, move, pointwise, recurrent, reduce, shape, window
+    from mace.ops import assemble, contract, move, pointwise, recurrent, reduce, shape, window
 
-    families = (contract, pointwise, reduce, window, move, shape, recurrent)
+    families = (contract, pointwise, assemble, reduce, window, move, shape, recurrent)
     return {(op.domain, op.name): op for family in families for op in family.OPERATORS}
 
 

@@ -11,7 +11,8 @@ from mace.graph.ir import MACE_DOMAIN, Attr, Graph, Node
 from mace.graph.passes.remove_dead import remove_dead
 from mace.ops.contract.attention import scale_text
 from mace.ops.lowering import LowerContext
-from mace.plan.views import View, row_major, view_of
+from mace.ops.strides import row_major
+from mace.plan.views import View, view_of
 from mace.tensor import DType
 
 
@@ -78,7 +79,7 @@ class _Finder:
         result, y = self.result(last.outputs[0])
         heads = rank - 3  # axis of the heads, if there is one
         extents = (q[0], q[1] if heads else 1, q[-2], k[-1], q[-1], v[-1])
-        views = [view_of(value, self.graph, self.producers, self.context.types) for value in values]
+        views = [view_of(value, self.producers, self.context) for value in values]
         attrs: dict[str, Attr] = {"extents": extents, "y": y, "scale": scale}
         attrs |= {name: _place(view) for name, view in zip("qkv", views, strict=True)}
         inputs = (*(view.base for view in views), *first.tail_inputs)

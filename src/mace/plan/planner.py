@@ -18,6 +18,7 @@ from mace.ops.registry import find, lowered, on_device
 from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
 from mace.plan.join_attention import join_attention
+from mace.plan.join_moves import join_moves
 from mace.plan.layout import LaidOut, assign_layouts
 from mace.plan.narrow import store_narrow
 from mace.plan.options import GENERIC_VECTOR, PlanOptions
@@ -292,6 +293,8 @@ def draft_plan(
     general: frozenset[str] = frozenset()
     while True:
         laid = assign_layouts(ready, context, block, general)
+        if not options.generic:
+            laid = join_moves(laid, context)
         draft = Draft(ready, laid, replace(context, types=laid.types, layouts=laid.layouts), split.rest)
         found = [n for n in laid.nodes if n.outputs[0] not in general and _launches_any(n, draft.context, avoid)]
         if not found:

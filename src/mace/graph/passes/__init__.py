@@ -16,6 +16,7 @@ from mace.graph.passes.fuse_tail import fuse_tail
 from mace.graph.passes.hoist_constants import hoist_constants
 from mace.graph.passes.inline_branches import inline_branches
 from mace.graph.passes.merge_reshapes import merge_reshapes
+from mace.graph.passes.merge_slices import merge_slices
 from mace.graph.passes.merge_transposes import merge_transposes
 from mace.graph.passes.recognise_gelu import recognise_gelu
 from mace.graph.passes.recognise_norm import recognise_norm
@@ -42,6 +43,7 @@ def standard_passes(semantics: Semantics) -> tuple[tuple[str, Pass], ...]:
         ("share_common", share_common),
         ("merge_transposes", merge_transposes),
         ("merge_reshapes", merge_reshapes),
+        ("merge_slices", merge_slices),
         ("fold_constants_again", fold),
         ("inline_branches_again", inline_branches),
         ("recognise_norm", recognise_norm),

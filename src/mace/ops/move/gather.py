@@ -13,8 +13,9 @@ import numpy as np
 from mace.graph.ir import Node
 from mace.ops.lowering import Arg, Constant, Define, KernelCall, LowerContext, Operator, Read, Write
 from mace.ops.move.constants import normal_axis
-from mace.ops.move.strided import UNIT_TYPES, StridedCopy, fits_int32, listed, row_major
+from mace.ops.move.strided import UNIT_TYPES, StridedCopy, fits_int32, listed
 from mace.ops.packing import packer
+from mace.ops.strides import row_major
 from mace.tensor import Array, DType
 
 INDEX_TYPES = {DType.INT32: "int", DType.INT64: "long"}

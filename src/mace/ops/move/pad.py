@@ -8,7 +8,8 @@ from mace.graph.ir import Node
 from mace.ops.lowering import Define, KernelCall, LowerContext, Operator, Read, Write
 from mace.ops.move.constants import constant_ints, is_known, normal_axis
 from mace.ops.move.rearrange import flat_copy
-from mace.ops.move.strided import UNIT_TYPES, StridedCopy, fits_int32, listed, row_major
+from mace.ops.move.strided import UNIT_TYPES, StridedCopy, fits_int32, listed
+from mace.ops.strides import row_major
 
 _MODES = {"constant": 0, "edge": 1, "reflect": 2, "wrap": 3}
 

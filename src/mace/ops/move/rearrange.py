@@ -9,7 +9,8 @@ from __future__ import annotations
 from mace.graph.ir import Node
 from mace.ops.lowering import PLAIN, KernelCall, LayoutWish, LowerContext, Operator
 from mace.ops.move.constants import constant_ints, is_known, normal_axis
-from mace.ops.move.strided import StridedCopy, fits_int32, row_major
+from mace.ops.move.strided import StridedCopy, fits_int32
+from mace.ops.strides import row_major
 
 
 def _copy(node: Node, ctx: LowerContext, copy: StridedCopy) -> list[KernelCall]:
@@ -80,7 +81,7 @@ def lower_tile(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
 
 
 # ---- Slice ----------------------------------------------------------------------------------------------------------
-def _slice_plan(node: Node, ctx: LowerContext) -> tuple[list[int], list[int]] | None:
+def slice_plan(node: Node, ctx: LowerContext) -> tuple[list[int], list[int]] | None:
     """Per axis of the input the first index and the step, clamped as ONNX Slice-13 says; None when not constant."""
     dims = ctx.dims(node.inputs[0])
     starts, ends = constant_ints(node, 1, ctx), constant_ints(node, 2, ctx)
@@ -116,14 +117,14 @@ def lower_slice(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     x, y = node.inputs[0], node.outputs[0]
     if not fits_int32(x, y, ctx=ctx):
         return None
-    plan = _slice_plan(node, ctx)
+    plan = slice_plan(node, ctx)
     return _cut(node, ctx, x, y, *plan) if plan else None
 
 
 def wish_slice(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
     """Channel blocks stay whole: the channels are not cut, or cut at block borders with step 1."""
     dims, out = ctx.dims(node.inputs[0]), ctx.dims(node.outputs[0])
-    plan = _slice_plan(node, ctx)
+    plan = slice_plan(node, ctx)
     if plan is None or len(dims) < 3:
         return None
     starts, steps = plan

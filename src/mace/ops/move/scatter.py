@@ -12,8 +12,9 @@ from mace.ops.lowering import Define, KernelCall, LowerContext, Operator, Read, 
 from mace.ops.move.constants import normal_axis
 from mace.ops.move.gather import index_type
 from mace.ops.move.rearrange import flat_copy
-from mace.ops.move.strided import UNIT_TYPES, fits_int32, listed, row_major
+from mace.ops.move.strided import UNIT_TYPES, fits_int32, listed
 from mace.ops.storage import has_kernels, storage_defines
+from mace.ops.strides import row_major
 from mace.tensor import DType
 
 _REDUCTIONS = {"add": "(a) + (b)", "mul": "(a) * (b)", "min": "(b) < (a) ? (b) : (a)", "max": "(b) > (a) ? (b) : (a)"}

@@ -23,11 +23,6 @@ _MIN_ROW = 32
 """Work-items of the first index dimension come from as few axes as give at least this many."""
 
 
-def row_major(dims: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides in elements of a row-major tensor."""
-    return tuple(prod(dims[i + 1 :]) for i in range(len(dims)))
-
-
 def fits_int32(*values: str, ctx: LowerContext) -> bool:
     """Whether every one of these tensors can be indexed with a 32-bit integer."""
     return all(ctx.layout(v).elements(ctx.dims(v)) <= INT_MAX for v in values if v)

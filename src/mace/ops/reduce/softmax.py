@@ -14,7 +14,7 @@ _WIDE = (DType.FLOAT32, DType.FLOAT64)
 
 
 def lower_softmax(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
-    """Contiguous rows, or lines along any axis."""
+    """Contiguous rows, several to a vector where they are short, or lines along any axis."""
     kind = ctx.type(node.inputs[0])
     if not kind.dtype.is_float or not has_kernels(kind.dtype, ctx.device.fp64) or kind.size > MAX_ELEMENTS:
         return None
@@ -22,7 +22,50 @@ def lower_softmax(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
         return []
     axis = normalized(node.int("axis", -1), kind.rank) if kind.rank else 0
     split = split_at(kind.dims or (1,), axis)
-    return _rows(node, ctx, split) or _general(node, ctx, split)
+    return _short(node, ctx, split) or _rows(node, ctx, split) or _general(node, ctx, split)
+
+
+def _short(node: Node, ctx: LowerContext, split: AxisSplit) -> list[KernelCall] | None:
+    """Rows of 2, 4 … elements on CPUs with vectors of several."""
+    lanes, length = ctx.device.vector_width, split.length
+    if ctx.device.kind != "cpu" or split.inner != 1 or node.op not in ("Softmax", "LogSoftmax"):
+        return None
+    if not 2 <= length <= lanes // 2 or length & (length - 1):
+        return None
+    x, y = node.inputs[0], node.outputs[0]
+    dtype = ctx.type(x).dtype
+    base, together = compute_type(dtype), lanes // length
+    rows = -(-share_rows(split.outer, length, ctx.device).rows // together) * together
+    defines: dict[str, Define] = {
+        "X_T": dtype.opencl or "",
+        "Y_T": dtype.opencl or "",
+        "VEC": lanes,
+        "ROWS": rows,
+        "COUNT": split.outer,
+        "LENGTH": length,
+        "LOGARITHM": int(node.op == "LogSoftmax"),
+        "ATTRIBUTES": "__attribute__((reqd_work_group_size(1, 1, 1)))",
+    }
+    for name, width in (("MANY", lanes), ("ROW", length)):
+        defines[f"ACC_{name}"] = vector_type(base, width)
+        defines[f"LOAD_{name}(i)"] = loaded(dtype, "x", "i", width, base)
+        defines[f"STORE_{name}(i, v)"] = stored(dtype, "y", "i", "v", width, base)
+        defines[f"FOLD_{name}(join, v)"] = fold_runs("v", width, length)
+    return [
+        KernelCall(
+            "softmax_short", defines, (Read(x), Write(y)), (-(-split.outer // rows),), (1,), 5 * split.outer * length
+        )
+    ]
+
+
+def fold_runs(value: str, lanes: int, length: int) -> str:
+    """Statements that put in every lane of a vector variable what joins all lanes of its run of ``length``."""
+    statements, apart = [], 1
+    while apart < length:
+        partners = "".join(f"{lane ^ apart:x}" for lane in range(lanes))
+        statements.append(f"{value} = join({value}, {value}.s{partners});")
+        apart *= 2
+    return " ".join(statements)
 
 
 def _rows(node: Node, ctx: LowerContext, split: AxisSplit) -> list[KernelCall] | None:
