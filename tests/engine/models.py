@@ -34,6 +34,27 @@ def small_model(batch: int | str = 1, *, channels: int = 3, filters: int = 8, ex
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
+def two_branches() -> onnx.ModelProto:
+    """Two convolutions of one input, which need nothing of one another, and their difference."""
+    rng = np.random.default_rng(3)
+    weights = {name: rng.standard_normal((16, 3, 3, 3)).astype(np.float32) for name in ("v", "w")}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["x", "w"], ["b"], pads=[2, 2, 2, 2], dilations=[2, 2]),
+        helper.make_node("MaxPool", ["a"], ["p"], kernel_shape=[2, 2]),
+        helper.make_node("AveragePool", ["b"], ["q"], kernel_shape=[2, 2]),
+        helper.make_node("Sub", ["p", "q"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "branches",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 12, 12])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 16, 11, 11])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
 def expected(model: onnx.ModelProto, x: Array) -> Array:
     """What onnx's reference evaluator makes of it."""
     from onnx.reference import ReferenceEvaluator

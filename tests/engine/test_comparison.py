@@ -27,7 +27,7 @@ from mace.plan.options import PlanOptions
 from mace.plan.plan import Plan
 from mace.plan.planner import make_plan
 from mace.program.quarantine import KERNELS_MAX, MiscompiledKernels
-from tests.engine.models import expected, small_model
+from tests.engine.models import expected, small_model, two_branches
 
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
 RIGHT = expected(small_model(), X)
@@ -47,7 +47,7 @@ CONVOLUTION: Fault = (
     "= value * weight[b] * acc[p * NB + b]",
 )
 PRODUCT: Fault = ("matmul_tiled", "= mad(value, row[j], acc", "= fmin(row[j], acc")
-REORDER: Fault = ("move_strided", "= x[from", "= (UNIT)0x1010101 + x[from")
+REORDER: Fault = ("move_few", "= x[from", "= (UNIT)0x1010101 + x[from")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def miscompiling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
 
     def make(fault: Fault) -> None:
         template, old, new = fault
-        kernel = re.compile(rf"#define KERNEL_NAME {template}_[0-9a-f]+\n.*?#undef KERNEL_NAME", re.DOTALL)
+        kernel = re.compile(rf"#define KERNEL_NAME {template}_\w+\n.*?#undef KERNEL_NAME", re.DOTALL)
 
         def payload(job: CompileJob) -> bytes:
             source = original(job)[len(job.constants) :].decode()
@@ -73,7 +73,7 @@ def miscompiling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
 
 
 def kernels(plan: Plan) -> set[str]:
-    return {k.name for k in plan.kernels}
+    return {name for k in plan.kernels for name in k.names}
 
 
 def test_a_clean_model_gives_no_complaint(model_path: Path, device_spec: str, tmp_path: Path) -> None:
@@ -124,6 +124,26 @@ def test_a_kernel_that_is_compiled_wrongly(
                 assert (engine.stats.programs_from_source == 0) == (arguments["storage"] != tmp_path / "two")
 
 
+def test_a_part_of_a_joined_kernel_that_is_compiled_wrongly(
+    tmp_path: Path, miscompiling: Callable[[Fault], None]
+) -> None:
+    """Branches that are one launch are compared each for itself, and the one that is wrong is named and replaced."""
+    model = two_branches()
+    miscompiling(CONVOLUTION)
+    path = tmp_path / "two.mace"
+    mace.convert(model, path)
+    wanted = expected(model, X)
+    with mace.load(path, device="cpu", storage=False) as engine:
+        assert not np.allclose(engine.run({"x": X})["y"], wanted, rtol=1e-2, atol=1e-2)
+        (joined,) = (k for k in engine.executors()[0].plan.kernels if "conv_planar" in k.template)
+        assert joined.parts
+        bad = {name for name in joined.names if name.startswith("conv_planar")}
+        with pytest.warns(KernelWarning, match="does not compute .* rightly"):
+            engine.save_compiled_program(tmp_path / "m.bin")
+        assert MiscompiledKernels(engine.device.identity).names() == bad
+        np.testing.assert_allclose(engine.run({"x": X})["y"], wanted, rtol=2e-5, atol=1e-5)
+
+
 def test_a_plan_stored_before_is_not_used(
     model_path: Path, tmp_path: Path, miscompiling: Callable[[Fault], None]
 ) -> None:
@@ -164,7 +184,7 @@ def test_a_reorder_is_never_a_reason_for_channel_blocks(model_path: Path) -> Non
     graph = load_model(model_path).graph
     device = select_device("cpu").traits
     plan = make_plan(graph, device).plan
-    (reorder,) = (k.name for k in plan.kernels if k.template == "move_strided")
+    (reorder,) = (k.name for k in plan.kernels if k.template == "move_few")
     (pool,) = (k.name for k in plan.kernels if k.template == "pool_global_blocked")
     plain = make_plan(graph, device, avoid=frozenset({reorder})).plan
     assert not any("blocked" in k.template or k.name == reorder for k in plain.kernels)

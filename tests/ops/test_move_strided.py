@@ -81,10 +81,12 @@ def test_contiguous_copy_is_one_axis_of_wide_units() -> None:
 
 def test_transposition_of_a_matrix_is_tiled() -> None:
     """A matrix is transposed by tiles, and one with long contiguous rows by moving these."""
-    tiled = StridedCopy((32, 24), (1, 32), (24, 1)).calls("x", "y", DType.FLOAT32, TRAITS)
+    tiled = StridedCopy((96, 80), (1, 96), (80, 1)).calls("x", "y", DType.FLOAT32, TRAITS)
     assert [c.template for c in tiled] == ["move_tiled"]
-    rows = StridedCopy((8, 6, 16), (16, 128, 1), (96, 16, 1)).calls("x", "y", DType.FLOAT32, TRAITS)
+    rows = StridedCopy((80, 60, 16), (16, 1280, 1), (960, 16, 1)).calls("x", "y", DType.FLOAT32, TRAITS)
     assert [(c.template, c.defines["UNIT"]) for c in rows] == [("move_strided", "uint16")]
+    few = StridedCopy((8, 6, 16), (16, 128, 1), (96, 16, 1)).calls("x", "y", DType.FLOAT32, TRAITS)
+    assert [(c.template, c.defines["UNIT"], c.local_size) for c in few] == [("move_few", "uint16", (1,))]
 
 
 def test_empty_copy_launches_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mace.graph.ir import Graph, Node
+from mace.plan.options import PlanOptions
 from mace.plan.plan import Launch, Plan
 from mace.plan.planner import make_plan
 from tests.plan.test_planner import graph, traits
@@ -16,7 +17,7 @@ def plan_of(nodes: list[Node], channels: dict[str, int], outputs: list[str], spa
     inputs = {n: s for n, s in shapes.items() if n.startswith("x")}
     types = {n: s for n, s in shapes.items() if n not in inputs}
     made: Graph = graph(nodes, inputs, types, outputs)
-    return make_plan(made, traits(vector_width=4)).plan
+    return make_plan(made, traits(vector_width=4), options=PlanOptions(joins_launches=False)).plan
 
 
 def offsets(plan: Plan, op: str) -> list[int]:
@@ -90,5 +91,5 @@ def test_pieces_of_a_split_are_read_where_they_are() -> None:
         ["y"],
         s=np.array([4, 4], np.int64),
     )
-    plan = make_plan(made, traits(vector_width=4)).plan
+    plan = make_plan(made, traits(vector_width=4), options=PlanOptions(joins_launches=False)).plan
     assert [s.op for s in plan.launches] == ["Relu", "Add"]

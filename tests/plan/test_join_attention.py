@@ -55,7 +55,7 @@ def operators(model: Graph, **device: Any) -> list[str]:
 def test_a_chain_is_joined() -> None:
     """Keys are moved side by side, and one more launch does all the rest: nothing is split or transposed."""
     plan = make_plan(net(), traits()).plan
-    assert [plan.kernels[s.kernel].template for s in plan.launches] == ["move_tiled", "attention"]
+    assert [plan.kernels[s.kernel].template for s in plan.launches] == ["move_few", "attention"]
 
 
 @pytest.mark.parametrize(

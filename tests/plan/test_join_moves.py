@@ -47,7 +47,7 @@ def boxes(outputs: tuple[str, ...] = ("y",)) -> Graph:
 
 
 def plan_of(model: Graph, device: dict[str, Any] | None = None, **options: Any) -> Plan:
-    return make_plan(model, traits(**(device or {})), options=PlanOptions(**options)).plan
+    return make_plan(model, traits(**(device or {})), options=PlanOptions(joins_launches=False, **options)).plan
 
 
 def templates(plan: Plan) -> list[str]:

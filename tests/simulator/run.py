@@ -115,7 +115,8 @@ def _judge(case: Any, context: SeparateContext) -> tuple[str, dict[str, str]]:
 
         class Noting(SeparateExecutor):
             def __init__(self, plan: Any, *args: Any, **options: Any) -> None:
-                kernels.update((k.name, k.template) for k in (plan.kernels[launch.kernel] for launch in plan.launches))
+                for kernel in (plan.kernels[launch.kernel] for launch in plan.launches):
+                    kernels.update(zip(kernel.names, kernel.template.split("+"), strict=True))
                 super().__init__(plan, *args, **options)
 
         Noting.lanes = lanes

@@ -85,4 +85,4 @@ def planned(case: Case, own: DeviceTraits = OWN) -> set[str]:
         path = Path(folder, "model.mace")
         convert(model, path)
         plan = make_plan(bind(load_model(path).graph, types, {}), traits, Wanted(case, traits), case.options).plan
-    return {plan.kernels[launch.kernel].template for launch in plan.launches}
+    return {t for launch in plan.launches for t in plan.kernels[launch.kernel].template.split("+")}

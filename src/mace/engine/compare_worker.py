@@ -36,7 +36,8 @@ class _Comparer:
         self._context, self._stage = context, stage
 
     def do(self, header: Mapping[str, Any], payload: bytes) -> Done:
-        """Build the programs, then run node after node; the answer is a list of what is wrong, or nothing, of each."""
+        """Build the programs, then run node after node; the answer lists for each what is wrong, or nothing, of every
+        kernel that does the same."""
         began = time.perf_counter()
         pieces = _Pieces(payload)
         programs = [self._program(p, pieces) for p in header["programs"]]
@@ -52,8 +53,9 @@ class _Comparer:
             return self._context.build_from_binary(content, data["options"])
         return self._context.build_from_source(bytes(content).decode(), data["options"])
 
-    def _compare(self, node: Mapping[str, Any], programs: list[Program], pieces: _Pieces) -> str:
-        special = plan_from_json(pieces.take(node["special"]))
+    def _compare(self, node: Mapping[str, Any], programs: list[Program], pieces: _Pieces) -> list[str]:
+        specials = [plan_from_json(pieces.take(size)) for size in node["specials"]]
+        special = specials[0]
         constants = pieces.take_array(special.constants_bytes)
         general = plan_from_json(pieces.take(node["general"])) if node["general"] else None
         general_constants = pieces.take_array(general.constants_bytes if general else 0)
@@ -62,19 +64,23 @@ class _Comparer:
         feeds = _feeds([(p.name, types[p.name]) for p in special.inputs])
         stored = {n: to_layout(v, layouts[n]) if n in layouts else v for n, v in feeds.items()}
         self._stage(f"running {node['name']}")
-        got = self._run(special, programs, node["programs"], constants, stored)
+        runs = zip(specials, node["programs"], strict=True)
+        found = [self._run(plan, programs, numbers, constants, stored) for plan, numbers in runs]
         if general is None:
             wanted = {special.outputs[0].name: feeds[special.inputs[0].name]}
         else:
             self._stage(f"running the general variant of {node['name']}")
             wanted = self._run(general, programs, [len(programs) - 1], general_constants, feeds)
-        for name, stored_result in got.items():
-            if name in layouts:
-                stored_result = from_layout(stored_result, layouts[name], types[name].dims)
-            problem = difference(stored_result, wanted[name], jumps=node["jumps"])
-            if problem:
-                return problem
-        return ""
+
+        def problem(got: Mapping[str, Array]) -> str:
+            for name, stored_result in got.items():
+                if name in layouts:
+                    stored_result = from_layout(stored_result, layouts[name], types[name].dims)
+                if wrong := difference(stored_result, wanted[name], jumps=node["jumps"]):
+                    return wrong
+            return ""
+
+        return [problem(got) for got in found]
 
     def _run(
         self,

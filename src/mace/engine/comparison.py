@@ -14,16 +14,17 @@ from typing import Any, NamedTuple
 from mace.device import DeviceTraits
 from mace.engine.proof import PROOF_SECONDS, Prover
 from mace.engine.stage import BoundPlan
-from mace.engine.trials import READ_POSITIONS
 from mace.opencl.child import python_command
 from mace.opencl.device import Device
 from mace.opencl.jobs import Done, OtherJob, Refused
 from mace.opencl.pool import WorkerPool, usable_cores
 from mace.ops.lowering import Tunings
 from mace.plan.alone import Alone, nodes_alone
+from mace.plan.embed import embedded
 from mace.plan.options import PlanOptions
 from mace.plan.plan import Plan
 from mace.plan.planner import draft_plan
+from mace.plan.schedule import READ_POSITIONS
 from mace.plan.serialise import plan_to_json
 from mace.plan.source import program_text
 from mace.program.content import EntryKind, ProgramContent
@@ -71,12 +72,12 @@ class Comparer:
             plan = bound.plan
             entries = {u: e for u in plan.units if (e := content.get(EntryKind.PROGRAM, u, self._device.identity))}
             fresh = {u for u, e in entries.items() if not self._prover.has_agreed(e.payload)}
-            done = {k.name for k in plan.kernels if plan.units[k.unit] not in fresh} | compared
-            if not fresh or all(k.name in done for k in plan.kernels):
+            done = {n for k in plan.kernels if plan.units[k.unit] not in fresh for n in k.names} | compared
+            if not fresh or all(n in done for k in plan.kernels for n in k.names):
                 continue
             binaries = {u: bytes(e.payload) for u, e in entries.items()}
             draft = draft_plan(bound.graph(), self._traits, self._tunings, self._options, avoid)
-            names = {k.name for k in plan.kernels if plan.units[k.unit] in entries}
+            names = {n for k in plan.kernels if plan.units[k.unit] in entries for n in k.names}
             nodes = list(nodes_alone(draft, self._options, names, done, READ_POSITIONS))
             compared.update(*(n.kernels for n in nodes))
             found, failed = self._run(nodes, plan, binaries)
@@ -84,7 +85,7 @@ class Comparer:
             problems += failed
             bad = frozenset().union(*(w.kernels for w in found))
             for unit in fresh if not failed else ():
-                if not any(k.name in bad for k in plan.kernels if plan.units[k.unit] == unit):
+                if not any(n in bad for k in plan.kernels if plan.units[k.unit] == unit for n in k.names):
                     self._prover.stamp_agreed(binaries[unit])
         return Comparison(len(compared), tuple(wrong), tuple(problems), time.perf_counter() - began)
 
@@ -102,8 +103,8 @@ class Comparer:
             if not isinstance(outcome, Done):
                 problems.append(str(outcome.error if isinstance(outcome, Refused) else outcome))
                 continue
-            for alone, detail in zip(group, json.loads(outcome.binary), strict=True):
-                if detail:
+            for alone, details in zip(group, json.loads(outcome.binary), strict=True):
+                if detail := next(filter(None, details), ""):
                     node = alone.node
                     wrong.append(Miscompiled(node.name or node.outputs[0], node.op, alone.kernels, detail))
         return wrong, problems
@@ -140,23 +141,21 @@ def _job(nodes: Sequence[Alone], plan: Plan, binaries: dict[str, bytes]) -> Othe
     options = next((a.general.plan.build_options for a in nodes if a.general), plan.build_options)
     add("general variants", program_text(instances.values()).encode(), options, binary=False)
 
-    home = {k.name: plan.units[k.unit] for k in plan.kernels}
     described = []
     for alone in nodes:
-        special, general = alone.special.plan, alone.general
-        used = list(dict.fromkeys(home[k.name] for k in special.kernels))
-        kernels = tuple(k._replace(unit=used.index(home[k.name])) for k in special.kernels)
-        text = plan_to_json(special._replace(kernels=kernels, units=tuple(used)))
+        general = alone.general
+        specials = list(embedded(alone.special.plan, plan))
+        texts = [plan_to_json(special) for special in specials]
         general_text = plan_to_json(general.plan) if general else b""
-        pieces += [text, alone.special.constants]
+        pieces += [*texts, alone.special.constants]
         if general:
             pieces += [general_text, general.constants]
         described.append(
             {
                 "name": f"{alone.node.op} {alone.node.name or alone.node.outputs[0]}",
-                "special": len(text),
+                "specials": [len(text) for text in texts],
                 "general": len(general_text),
-                "programs": [units.index(u) for u in used],
+                "programs": [[units.index(u) for u in special.units] for special in specials],
                 "layouts": {n: [layout.block, layout.last] for n, layout in alone.layouts.items()},
                 "types": {n: [t.dtype.value, list(t.dims)] for n, t in alone.types.items()},
                 "jumps": alone.jumps,

@@ -182,7 +182,7 @@ class Preparation:
         for found in wrong:
             record.add(found.kernels, f"{found.op}: {found.detail}")
         bad = frozenset[str]().union(*(w.kernels for w in wrong))
-        units = {p.units[k.unit] for p in plans for k in p.kernels if k.name in bad}
+        units = {p.units[k.unit] for p in plans for k in p.kernels if not bad.isdisjoint(k.names)}
         with self._builder.lock:
             for entry in self.library.content().entries:
                 if entry.kind is EntryKind.PROGRAM and entry.key in units:

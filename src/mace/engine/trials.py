@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from mace.opencl.filling import Filling
 from mace.opencl.jobs import BufferArgument, ConstantArgument, LocalArgument, ScalarArgument, Trial, TrialArgument
 from mace.plan.plan import LaunchArg, LocalArg, Plan, Region
+from mace.plan.schedule import READ_POSITIONS
 from mace.tensor import Array
-
-READ_POSITIONS = frozenset(
-    {"gather_axis", "gather_elements", "gather_nd", "one_hot", "reverse_sequence"}
-    | {"scatter_elements", "scatter_nd", "unpool"}
-)
-"""Templates some of whose inputs say where to read or write."""
 
 
 @dataclass(frozen=True, slots=True)

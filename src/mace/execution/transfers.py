@@ -35,6 +35,8 @@ class Transfers:
         self._spare: dict[int, list[Buffer]] = {}
         """Memory of tensors that nobody has any longer, by size: fresh memory costs more than a launch. Commands are done in
         order, so it may be written to again while the device still reads it."""
+        self._copies: dict[str, Array] = {}
+        """Memory that kernels work on in the place of inputs that lie at addresses where they cannot."""
         self.host_waits = False
         """Whether commands of this run touch memory of the host's, which nobody may change before they are done."""
 
@@ -46,12 +48,21 @@ class Transfers:
                 self.host_waits = True
                 if self._takes(place, value):
                     self._give(place, self._context.over(value))
+                elif place.uses and self._context.needs_aligned:
+                    self._give(place, self._context.over(self._aligned_copy(place, value)))
                 else:
                     self._context.write(self._memory(place.region), value, wait=False)
         elif place.uses and value.offset == 0:
             self._give(place, value.buffer)
         elif value.nbytes:
             self._context.copy(value.buffer, self._memory(place.region), value.nbytes, value.offset)
+
+    def _aligned_copy(self, place: Place, value: Array) -> Array:
+        if place.name not in self._copies:
+            self._copies[place.name] = self._context.empty(value.shape, value.dtype)
+        copy = self._copies[place.name]
+        np.copyto(copy, value)
+        return copy
 
     def result(self, place: Place, array: Array | None = None) -> Array:
         """Before the launches: the array that an output will be in, of the caller's if one is given."""

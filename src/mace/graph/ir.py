@@ -4,9 +4,10 @@ Operators are ONNX operators and always mean what the newest opset says they mea
 ``domain`` tells ONNX's own (``""``) from others. These operators are ours, in domain ``"mace"``:
 
 - ``Pointwise``: attribute ``expr`` (an :class:`~mace.graph.expr.Expr`) over all inputs, with numpy broadcasting;
-- ``Reorder``: copies a value between memory layouts (only planned graphs hold it and the next two);
+- ``Reorder``: copies a value between memory layouts (only planned graphs hold it and the next three);
 - ``SeparableConv``: a depthwise Conv and the 1 × 1 one behind it (``ops/contract/conv_separable.py``);
-- ``Attention``: two products with a softmax between them, on strided views (``ops/contract/attention.py``).
+- ``Attention``: two products with a softmax between them, on strided views (``ops/contract/attention.py``);
+- ``Assemble``: parts of one tensor, each a pointwise expression over strided views (``ops/assemble.py``).
 
 Conv, ConvTranspose, MatMul and Gemm may carry an attribute ``tail``, an expression applied where the result is stored:
 its operand 0 is the result, operands 1… are the node's last ``tail.arity - 1`` inputs.

@@ -128,6 +128,9 @@ MACE_BFLOAT16(4)
 MACE_BFLOAT16(8)
 MACE_BFLOAT16(16)
 
+// Of the first `id` items of a launch, how many belong to the part that has `own` of its `all` items, evenly mixed.
+#define MACE_SHARE(id, own, all) ((int)((long)(id) * (own) / (all)))
+
 // Join one value of each of the `size` (a power of two) work-items of a group; everyone gets the result in `value`.
 #define MACE_GROUP_FOLD(join, value, shared, size) \
     do { \

@@ -180,6 +180,12 @@ class Context:
         alignment = array.itemsize if traits.family == "intel-cpu" else traits.alignment
         return bool(array.__array_interface__["data"][0] % alignment == 0)
 
+    @property
+    def needs_aligned(self) -> bool:
+        """Whether it depends on an array's address."""
+        traits = self.device.traits
+        return traits.kind == "cpu" and traits.family not in ("llvmpipe", "intel-cpu")
+
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """A new array of the host's, aligned so that :meth:`works_on` it where it does on any."""
         kind, alignment = np.dtype(dtype), self.device.traits.alignment

@@ -12,6 +12,9 @@ from mace.tensor import Array, DType, TensorType
 
 Define: TypeAlias = int | float | str
 
+GROUP_OF_ONE = "__attribute__((reqd_work_group_size(1, 1, 1)))"
+"""How a kernel says that each of its work-items is a group of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

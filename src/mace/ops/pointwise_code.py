@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mace.device import DeviceTraits
 from mace.graph.expr import Expr
 from mace.ops.expression import NotRenderedError, Value, Writer, render, used, vector_type
-from mace.ops.lowering import Define
+from mace.ops.lowering import GROUP_OF_ONE, Define
 from mace.ops.pointwise_index import IndexSpace, Walk, row_offsets
 from mace.ops.storage import access_suffix
 from mace.tensor import DType
@@ -179,5 +179,5 @@ def pointwise_defines(
         "VECTOR_BODY": body_text(expr, sources, result, space, work.lanes),
         "SCALAR_BODY": body_text(expr, sources, result, space, 1),
         "ROWS_BODY": body_text(expr, sources, result, space, work.lanes, work.together) if work.together > 1 else "",
-        "ATTRIBUTES": "__attribute__((reqd_work_group_size(1, 1, 1)))" if on_cpu else "",
+        "ATTRIBUTES": GROUP_OF_ONE if on_cpu else "",
     }

@@ -80,7 +80,7 @@ def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
         opset=draft.graph.opset,
     )
     laid = LaidOut((node,), draft.laid.types, draft.laid.layouts, {o: o for o in outputs}, draft.laid.general)
-    special = plan_laid(graph, laid, draft.context, replace(options, units=1))
+    special = plan_laid(graph, laid, draft.context, replace(options, units=1, joins_launches=False))
     plan = special.plan
     if not plan.launches or plan.host_steps:
         return None

@@ -28,6 +28,8 @@ class PlanOptions:
     (for comparison)."""
     quick: bool = False
     """Only general variants, on the device's whole vectors: they compile in a part of the time."""
+    joins_launches: bool = True
+    """Whether calls that need nothing of one another may be one launch (``plan/schedule.py``)."""
     build_options: str = "-cl-std=CL1.2 -cl-mad-enable"
     storage: Storage = "fp32"
     """``fp16`` and ``bf16`` halve memory and traffic of float32 models; sums stay in float32 (``plan/narrow.py``)."""

@@ -93,6 +93,13 @@ class KernelSpec(NamedTuple):
     name: str
     template: str
     unit: int
+    parts: tuple[tuple[str, int], ...] = ()
+    """Of a kernel that does what several would: the name that each has alone, and how many of its arguments are its own."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that what it does has alone."""
+        return tuple(name for name, _ in self.parts) or (self.name,)
 
 
 class Plan(NamedTuple):

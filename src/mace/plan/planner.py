@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy as np
 from mace.device import DeviceTraits
 from mace.graph.ir import Graph, Node
 from mace.graph.serialise import array_to_json, node_to_json
-from mace.ops.lowering import Constant, KernelCall, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
+from mace.ops.lowering import Constant, Local, LowerContext, Read, Scalar, Scratch, Tunings, Write
 from mace.ops.packing import pack
 from mace.ops.registry import find, lowered, on_device
+from mace.ops.tunable import SEPARATOR
 from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
 from mace.plan.join_attention import join_attention
@@ -24,8 +26,17 @@ from mace.plan.narrow import store_narrow
 from mace.plan.options import GENERIC_VECTOR, PlanOptions
 from mace.plan.pair_convolutions import pair_convolutions
 from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
-from mace.plan.ports import Work, whole_uses
-from mace.plan.source import Instance, build_options_for, instance_of, program_key, program_text, split_units
+from mace.plan.ports import whole_uses
+from mace.plan.schedule import Stage, Task, Work, schedule, scratch_name
+from mace.plan.source import (
+    Instance,
+    build_options_for,
+    instance_of,
+    instance_of_all,
+    program_key,
+    program_text,
+    split_units,
+)
 from mace.plan.split import is_static, split_ready
 from mace.tensor import Array, DType, TensorType
 
@@ -113,9 +124,13 @@ class _Planner:
     def _on_device(self, value: str) -> bool:
         return on_device(self.laid.types.get(value))
 
+    def schedule(self, work: list[Work]) -> list[Stage]:
+        joins = self.options.joins_launches and not self.options.generic and self.context.device.kind == "cpu"
+        return schedule(work, self.aliases, frozenset(self.graph.constants), joins=joins)
+
     # ---- where everything lies --------------------------------------------------------------------------------------
-    def lifetimes(self, work: list[Work]) -> dict[str, Lifetime]:
-        """Lifetimes in steps; scratch memory is named ``node/scratch`` and lives for its node."""
+    def lifetimes(self, stages: list[Stage]) -> dict[str, Lifetime]:
+        """Lifetimes in stages, of values and of scratch memory."""
         first: dict[str, int] = {}
         last: dict[str, int] = {}
         sizes: dict[str, int] = {}
@@ -130,25 +145,21 @@ class _Planner:
 
         for value in self.graph.inputs:
             touch(value, 0)
-        step = 0
-        for item in work:
-            count = max(1, len(item.calls or ()))
-            for value in (*item.node.reads(), *(o for o in item.node.outputs if o)):
-                touch(value, step)
-                touch(value, step + count - 1)
-            for call in item.calls or ():
+        for step, stage in enumerate(stages):
+            if stage.host is not None:
+                for value in (*stage.host.reads(), *(o for o in stage.host.outputs if o)):
+                    touch(value, step)
+            for node, call in stage.tasks:
                 for arg in call.args:
-                    if isinstance(arg, Scratch):
-                        name = self._scratch(item.node, arg)
-                        first[name], last[name], sizes[name] = step, step + count - 1, arg.nbytes
-            step += count
+                    if isinstance(arg, Read | Write):
+                        touch(arg.value, step)
+                    elif isinstance(arg, Scratch):
+                        name = scratch_name(node, arg.name)
+                        first.setdefault(name, step)
+                        last[name], sizes[name] = step, arg.nbytes
         for value in self.laid.outputs.values():
-            touch(value, step)
+            touch(value, len(stages))
         return {n: Lifetime(sizes[n], first[n], last[n]) for n in first}
-
-    @staticmethod
-    def _scratch(node: Node, arg: Scratch) -> str:
-        return f"{node.outputs[0]}\0{arg.name}"
 
     def region(self, value: str, offsets: Mapping[str, int]) -> Region | None:
         """The bytes of a value, or None for one that only the host can hold."""
@@ -177,7 +188,7 @@ class _Planner:
             case Constant():
                 return self.blob.add(arg)
             case Scratch():
-                return Region("arena", offsets[self._scratch(node, arg)], arg.nbytes)
+                return Region("arena", offsets[scratch_name(node, arg.name)], arg.nbytes)
             case Local(nbytes):
                 return LocalArg(nbytes)
             case Scalar(value, dtype):
@@ -185,13 +196,23 @@ class _Planner:
             case _:
                 raise TypeError(f"{node.op}: {arg!r} is no kernel argument")
 
-    def launch(self, node: Node, call: KernelCall, offsets: Mapping[str, int]) -> tuple[Instance, Launch]:
-        instance = instance_of(call)
-        args = tuple(self.argument(node, a, offsets) for a in call.args)
-        nbytes = sum(a.nbytes for a in args if isinstance(a, Region))
-        name = node.name or node.outputs[0]
-        launch = Launch(0, args, call.global_size, call.local_size, name, node.op, call.flops, nbytes, call.tuning_key)
-        return instance, launch
+    def launch(self, tasks: Sequence[Task], offsets: Mapping[str, int]) -> tuple[Instance, Launch]:
+        """The kernel and the launch for these calls at once."""
+        calls = [call for _, call in tasks]
+        args = tuple(self.argument(node, a, offsets) for node, call in tasks for a in call.args)
+        alone = calls[0] if len(calls) == 1 else None
+        launch = Launch(
+            kernel=0,
+            args=args,
+            global_size=alone.global_size if alone else (sum(prod(c.global_size) for c in calls),),
+            local_size=alone.local_size if alone else (1,),
+            node=" + ".join(node.name or node.outputs[0] for node, _ in tasks),
+            op=" + ".join(node.op for node, _ in tasks),
+            flops=sum(c.flops for c in calls),
+            nbytes=sum(a.nbytes for a in args if isinstance(a, Region)),
+            tuning_key=SEPARATOR.join(c.tuning_key for c in calls if c.tuning_key),
+        )
+        return instance_of_all(calls), launch
 
     def host_step(self, node: Node, offsets: Mapping[str, int]) -> HostStep:
         inputs = tuple(self.place(v, v, offsets) if v else None for v in (*node.inputs, *node.captured))
@@ -200,16 +221,16 @@ class _Planner:
         return HostStep(node_to_json(node), inputs, outputs, floats)
 
     def plan(self) -> tuple[Plan, tuple[str, ...], Array]:
-        work = self.lower()
-        lifetimes = self.lifetimes(work)
+        stages = self.schedule(self.lower())
+        lifetimes = self.lifetimes(stages)
         offsets, arena = place(lifetimes, self.alignment)
         drafts: list[tuple[Instance | None, Step]] = []
-        for item in work:
-            if item.calls is None:
-                drafts.append((None, self.host_step(item.node, offsets)))
+        for stage in stages:
+            if stage.host is not None:
+                drafts.append((None, self.host_step(stage.host, offsets)))
             else:
-                drafts.extend(self.launch(item.node, call, offsets) for call in item.calls)
-        uses = whole_uses(work, self.aliases, self.graph.inputs, tuple(self.laid.outputs.values()))
+                drafts.append(self.launch(stage.tasks, offsets))
+        uses = whole_uses(stages, self.aliases, self.graph.inputs, tuple(self.laid.outputs.values()))
         inputs = tuple(self.place(v, v, offsets)._replace(uses=uses.get(v, ())) for v in self.graph.inputs)
         outputs = tuple(self.place(o, v, offsets)._replace(uses=uses.get(v, ())) for o, v in self.laid.outputs.items())
 
@@ -217,7 +238,7 @@ class _Planner:
         build_options = build_options_for(self.options.build_options, instances.values())
         units = split_units(instances.values(), self.options.units)
         sources = tuple(program_text(u) for u in units)
-        kernels = tuple(KernelSpec(i.name, i.template, n) for n, unit in enumerate(units) for i in unit)
+        kernels = tuple(KernelSpec(i.name, i.template, n, i.parts) for n, unit in enumerate(units) for i in unit)
         index = {k.name: n for n, k in enumerate(kernels)}
         blob = self.blob.bytes()
         plan = Plan(

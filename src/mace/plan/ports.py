@@ -6,17 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mace.graph.ir import Node
-from mace.ops.lowering import KernelCall, Read, Write
+from mace.ops.lowering import Read, Write
 from mace.plan.aliases import Aliases
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A node with the launches it became, or none when it is a host step."""
-
-    node: Node
-    calls: tuple[KernelCall, ...] | None
+from mace.plan.schedule import Stage
 
 
 @dataclass(slots=True)
@@ -30,7 +22,7 @@ class _Memory:
 
 
 def whole_uses(
-    work: Sequence[Work], aliases: Aliases, inputs: Iterable[str], outputs: Sequence[str]
+    stages: Sequence[Stage], aliases: Aliases, inputs: Iterable[str], outputs: Sequence[str]
 ) -> dict[str, tuple[tuple[int, int], ...]]:
     """Input or output value → every (launch, argument) that is given its memory.
 
@@ -39,20 +31,19 @@ def whole_uses(
     """
     found: dict[str, _Memory] = defaultdict(lambda: _Memory([]))
     launch = 0
-    for item in work:
-        if item.calls is None:
-            for value in (*item.node.reads(), *(o for o in item.node.outputs if o)):
+    for stage in stages:
+        if stage.host is not None:
+            for value in (*stage.host.reads(), *(o for o in stage.host.outputs if o)):
                 found[aliases.slot(value).root].whole = False
             continue
-        for call in item.calls:
-            for number, arg in enumerate(call.args):
-                if isinstance(arg, Read | Write):
-                    slot = aliases.slot(arg.value)
-                    memory = found[slot.root]
-                    memory.uses.append((launch, number))
-                    memory.whole &= slot.offset == 0 and aliases.nbytes(arg.value) == aliases.nbytes(slot.root)
-                    memory.written |= isinstance(arg, Write)
-            launch += 1
+        for number, arg in enumerate(arg for _, call in stage.tasks for arg in call.args):
+            if isinstance(arg, Read | Write):
+                slot = aliases.slot(arg.value)
+                memory = found[slot.root]
+                memory.uses.append((launch, number))
+                memory.whole &= slot.offset == 0 and aliases.nbytes(arg.value) == aliases.nbytes(slot.root)
+                memory.written |= isinstance(arg, Write)
+        launch += 1
     inputs = list(inputs)
     roots = [aliases.slot(v).root for v in (*inputs, *outputs)]
     return {

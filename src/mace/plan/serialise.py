@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from mace.errors import ProgramFormatError
@@ -75,7 +76,9 @@ def plan_to_json(plan: Plan) -> bytes:
         "inputs": [_place(p) for p in plan.inputs],
         "outputs": [_place(p) for p in plan.outputs],
         "steps": [_step(s) for s in plan.steps],
-        "kernels": [[k.name, k.template, k.unit] for k in plan.kernels],
+        "kernels": [
+            [k.name, k.template, k.unit, *([[list(p) for p in k.parts]] if k.parts else [])] for k in plan.kernels
+        ],
         "units": list(plan.units),
         "build_options": plan.build_options,
         "arena_bytes": plan.arena_bytes,
@@ -148,9 +151,12 @@ class _Reader:
             kernel, tuple(self.arg(a) for a in args), tuple(global_size), local_size, node, op, flops, nbytes, key
         )
 
+    def kernel(self, name: str, template: str, unit: int, parts: Sequence[Any] = ()) -> KernelSpec:
+        return KernelSpec(str(name), str(template), int(unit), tuple((str(n), int(count)) for n, count in parts))
+
     def plan(self) -> Plan:
         d = self.data
-        kernels = tuple(KernelSpec(str(n), str(t), int(u)) for n, t, u in d["kernels"])
+        kernels = tuple(self.kernel(*k) for k in d["kernels"])
         if any(not 0 <= k.unit < len(d["units"]) for k in kernels):
             raise ValueError("a kernel names a program unit that does not exist")
         return Plan(

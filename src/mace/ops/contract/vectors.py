@@ -6,7 +6,7 @@ from mace.device import DeviceTraits
 from mace.graph.ir import Node
 from mace.ops.contract.common import Tail, tail_of
 from mace.ops.expression import NotRenderedError
-from mace.ops.lowering import Arg, Constant, Define, Layout, LowerContext
+from mace.ops.lowering import GROUP_OF_ONE, Arg, Constant, Define, Layout, LowerContext
 from mace.ops.storage import access_suffix, storage_defines
 from mace.tensor import DType
 
@@ -31,7 +31,7 @@ def group_defines(device: DeviceTraits) -> tuple[dict[str, Define], tuple[int, .
     A CPU compiler then has nothing to vectorise across work-items, which would tear the explicit vectors apart.
     """
     if device.kind == "cpu":
-        return {"GROUP_ATTRIBUTE": "__attribute__((reqd_work_group_size(1, 1, 1)))"}, (1,)
+        return {"GROUP_ATTRIBUTE": GROUP_OF_ONE}, (1,)
     return {"GROUP_ATTRIBUTE": ""}, None
 
 

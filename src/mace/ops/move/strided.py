@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mace.device import DeviceTraits
-from mace.ops.lowering import Define, KernelCall, LowerContext, Read, Write
+from mace.ops.lowering import GROUP_OF_ONE, Define, KernelCall, LowerContext, Read, Write
 from mace.tensor import DType
 
 INT_MAX = 2**31 - 1
@@ -19,6 +19,8 @@ UNIT_TYPES = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "uint4", 32: "
 _WIDEST = {"cpu": 64}
 _TILES = {"cpu": 32}
 """Extents of the tile that a work-item transposes, 8 for other kinds of device."""
+FEW_UNITS, SHARE = 4096, 512
+"""Copies of so many units are made by work-items of so many each on CPUs."""
 _MIN_ROW = 32
 """Work-items of the first index dimension come from as few axes as give at least this many."""
 
@@ -73,12 +75,32 @@ class StridedCopy:
         if 0 in self.dims:
             return None
         copy, unit = self.widened(dtype.itemsize, _WIDEST.get(device.kind, 16))
+        if device.kind == "cpu" and prod(copy.dims) <= FEW_UNITS:
+            return _few(copy, x, y, unit)
         return _tiled(copy, x, y, unit, _TILES.get(device.kind, 8)) or _plain(copy, x, y, unit, device)
 
     def calls(self, x: str, y: str, dtype: DType, device: DeviceTraits) -> list[KernelCall]:
         """As :meth:`call`, as the list that a lowering returns."""
         call = self.call(x, y, dtype, device)
         return [call] if call else []
+
+
+def _few(copy: StridedCopy, x: str, y: str, unit: int) -> KernelCall:
+    """Many units per work-item: it costs less than a launch, and may be a part of another one (``plan/schedule.py``)."""
+    dims = copy.dims or (1,)
+    defines: dict[str, Define] = {
+        "UNIT": UNIT_TYPES[unit],
+        "RANK": len(dims),
+        "DIMS": listed(dims),
+        "COUNT": prod(dims),
+        "SHARE": SHARE,
+        "X_STRIDES": listed(copy.x_strides or (0,)),
+        "Y_STRIDES": listed(copy.y_strides or (0,)),
+        "X_OFFSET": copy.x_offset,
+        "Y_OFFSET": copy.y_offset,
+        "GROUP_ATTRIBUTE": GROUP_OF_ONE,
+    }
+    return KernelCall("move_few", defines, (Read(x), Write(y)), (-(-prod(dims) // SHARE),), (1,))
 
 
 def _plain(copy: StridedCopy, x: str, y: str, unit: int, device: DeviceTraits) -> KernelCall:

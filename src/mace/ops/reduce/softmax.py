@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mace.graph.ir import Node
 from mace.ops.expression import vector_type
-from mace.ops.lowering import Define, KernelCall, LowerContext, Operator, Read, Write
+from mace.ops.lowering import GROUP_OF_ONE, Define, KernelCall, LowerContext, Operator, Read, Write
 from mace.ops.reduce.access import fold_lanes, loaded, stored
 from mace.ops.reduce.axes import MAX_ELEMENTS, AxisSplit, dividing_lanes, normalized, share_rows, split_at
 from mace.ops.storage import compute_type, has_kernels
@@ -44,7 +44,7 @@ def _short(node: Node, ctx: LowerContext, split: AxisSplit) -> list[KernelCall] 
         "COUNT": split.outer,
         "LENGTH": length,
         "LOGARITHM": int(node.op == "LogSoftmax"),
-        "ATTRIBUTES": "__attribute__((reqd_work_group_size(1, 1, 1)))",
+        "ATTRIBUTES": GROUP_OF_ONE,
     }
     for name, width in (("MANY", lanes), ("ROW", length)):
         defines[f"ACC_{name}"] = vector_type(base, width)
