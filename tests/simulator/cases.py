@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from tests.simulator import convolutions, peaks, products, windows
+from tests.simulator import convolutions, moves, peaks, products, windows
 from tests.simulator.peaks import Peaks
 from tests.simulator.templates import Case
 
@@ -14,7 +14,7 @@ from tests.simulator.templates import Case
 @cache
 def own_cases() -> tuple[Case | Peaks, ...]:
     """Ours."""
-    return tuple(case for family in (convolutions, products, windows, peaks) for case in family.cases())
+    return tuple(case for family in (convolutions, products, windows, moves, peaks) for case in family.cases())
 
 
 def find_cases(names: Sequence[str]) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mace.device import DeviceTraits
 from mace.graph.expr import Expr
-from mace.ops.expression import NotRenderedError, Value, Writer, render, used, vector_type
+from mace.ops.expression import NotRenderedError, Value, Writer, render, used
 from mace.ops.lowering import GROUP_OF_ONE, Define
 from mace.ops.pointwise_index import IndexSpace, Walk, row_offsets
 from mace.ops.storage import access_suffix
@@ -94,37 +94,48 @@ def store_text(writer: Writer, value: Value, pointer: str, at: str, lanes: int) 
             return f"vstore{lanes}({value.name}, 0, {pointer} + {at});"
 
 
-def _parts_at(walk: Walk, lanes: int, together: int, at: str) -> list[str] | None:
+def _rows_at(walk: Walk, lanes: int, together: int, at: str) -> list[str] | None:
     """Where each of the rows of a vector begins, or None where they follow one another without a gap."""
-    if together == 1 or walk.strides[-2:] == (lanes, 1):
+    if walk.strides[-2:] == (lanes, 1):
         return None
     return [f"{at} + {row * walk.strides[-2]}" for row in range(together)]
 
 
+def _lanes_of(name: str, lanes: int, first: int = 0) -> list[str]:
+    """A vector's lanes one by one: oclgrind takes some lanes of a shuffle for unwritten."""
+    return [f"{name}.s{first + lane:x}" for lane in range(lanes)]
+
+
 def _operand_text(writer: Writer, source: Source, walk: Walk, number: int, lanes: int, together: int) -> str:
     """An operand's elements of ``together`` rows of ``lanes``, or the next ``lanes`` of one row."""
-    base, pointer, at = Value("", source.dtype).base, f"x{number}", f"at{number}"
-    repeated = walk.strides[-1] == 0
-    at = at if repeated or together > 1 else f"{at} + i"
-    parts = _parts_at(walk, lanes, together, at) or [at]
-    if len(parts) < together and not repeated:
+    pointer, at, repeated = f"x{number}", f"at{number}", walk.strides[-1] == 0
+    base = Value("", source.dtype).base
+    if together == 1:
+        text = load_text(source.dtype, pointer, at if repeated else f"{at} + i", 1 if repeated else lanes)
+        return f"({writer.type(base)})({text})" if repeated else text
+    rows = _rows_at(walk, lanes, together, at)
+    if rows is None:
         return load_text(source.dtype, pointer, at, lanes * together)
-    texts = [load_text(source.dtype, pointer, part, 1 if repeated else lanes) for part in parts]
-    if repeated and together > 1:
-        texts = [f"({vector_type(base, lanes)})({text})" for text in texts]
-    return f"({writer.type(base)})({', '.join(texts)})" if repeated or together > 1 else texts[0]
+    width = 1 if repeated else lanes
+    narrow = Writer(width=width, prefix="part", statements=writer.statements)
+    names = [narrow.let(base, load_text(source.dtype, pointer, row, width)) for row in rows]
+    parts = [part for name in names for part in ([name] * lanes if width == 1 else _lanes_of(name, lanes))]
+    return f"({writer.type(base)})({', '.join(parts)})"
 
 
 def _store_texts(writer: Writer, value: Value, walk: Walk, lanes: int, together: int) -> list[str]:
-    parts = _parts_at(walk, lanes, together, "out")
-    if parts is None:
-        return [store_text(writer, value, "y", "out" if together > 1 else "out + i", lanes * together)]
-    narrow = Writer(width=lanes)
+    if together == 1:
+        return [store_text(writer, value, "y", "out + i", lanes)]
+    rows = _rows_at(walk, lanes, together, "out")
+    if rows is None:
+        return [store_text(writer, value, "y", "out", lanes * together)]
     kept = writer.let(value.base, value.name)
+    narrow = Writer(width=lanes, prefix="part", statements=writer.statements)
     stored = []
-    for row, part in enumerate(parts):
-        digits = "".join(f"{lane:x}" for lane in range(row * lanes, (row + 1) * lanes))
-        stored.append(store_text(narrow, Value(f"{kept}.s{digits}", value.dtype), "y", part, lanes))
+    for number, row in enumerate(rows):
+        text = ", ".join(_lanes_of(kept, lanes, number * lanes))
+        name = narrow.let(value.base, f"({narrow.type(value.base)})({text})")
+        stored.append(store_text(narrow, Value(name, value.dtype), "y", row, lanes))
     return stored
 
 

@@ -50,7 +50,7 @@ def _short(node: Node, ctx: LowerContext, split: AxisSplit) -> list[KernelCall] 
         defines[f"ACC_{name}"] = vector_type(base, width)
         defines[f"LOAD_{name}(i)"] = loaded(dtype, "x", "i", width, base)
         defines[f"STORE_{name}(i, v)"] = stored(dtype, "y", "i", "v", width, base)
-        defines[f"FOLD_{name}(join, v)"] = fold_runs("v", width, length)
+        defines[f"FOLD_{name}(join, v)"] = fold_runs("v", name, width, length)
     return [
         KernelCall(
             "softmax_short", defines, (Read(x), Write(y)), (-(-split.outer // rows),), (1,), 5 * split.outer * length
@@ -58,12 +58,15 @@ def _short(node: Node, ctx: LowerContext, split: AxisSplit) -> list[KernelCall] 
     ]
 
 
-def fold_runs(value: str, lanes: int, length: int) -> str:
-    """Statements that put in every lane of a vector variable what joins all lanes of its run of ``length``."""
+def fold_runs(value: str, name: str, lanes: int, length: int) -> str:
+    """Statements that put in every lane of a vector variable what joins all lanes of its run of ``length``.
+
+    The lanes are named one by one: oclgrind takes some lanes of a shuffle for unwritten.
+    """
     statements, apart = [], 1
     while apart < length:
-        partners = "".join(f"{lane ^ apart:x}" for lane in range(lanes))
-        statements.append(f"{value} = join({value}, {value}.s{partners});")
+        partners = ", ".join(f"{value}.s{lane ^ apart:x}" for lane in range(lanes))
+        statements.append(f"{value} = join({value}, (ACC_{name})({partners}));")
         apart *= 2
     return " ".join(statements)
 
