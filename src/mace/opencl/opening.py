@@ -1,6 +1,10 @@
 """Opening a device in the background, while this thread imports and reads what else a start needs.
 
 Loading a driver and making a context take as long as all the rest of a warm start, and are spent outside Python.
+
+Intel's CPU runtime takes the thread that makes a context for the one that will run kernels: it moves it to the first core
+and binds threads of its own to the others. Whoever runs elsewhere shares a core with one of those, and the first runs take
+twice as long on two cores, until the system moves one of them. So there the context is made by who asks for it.
 """
 
 from __future__ import annotations
@@ -36,18 +40,25 @@ class Opening:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._error is not None:
+            raise self._error
         if self._context is None:
-            raise self._error or RuntimeError("the device was not opened")
+            self._context = self._make_context()
         return self._context
 
     def _open(self) -> None:
         try:
             load_library(self.device.driver.library)
-            from mace.opencl.context import Context
-
-            self._context = Context(self.device, **self._wishes)
+            self.device.handle  # noqa: B018  (the driver looks for its devices)
+            if self.device.traits.family != "intel-cpu":
+                self._context = self._make_context()
         except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
             self._error = error
+
+    def _make_context(self) -> Context:
+        from mace.opencl.context import Context
+
+        return Context(self.device, **self._wishes)
 
 
 def begin_opening(spec: str | int | Device, **wishes: Any) -> Opening:
