@@ -142,9 +142,14 @@ class Preparation:
         self._stale = True
 
     def look_ahead(self, key: str) -> None:
-        """Find the stored plan for this key, so that it is there when it is asked for; needs no open device."""
+        """Find the stored plan for this key and its programs, so that they are there when they are asked for; needs no open
+        device."""
         plan_key = self._plan_key(key)
-        self._ahead = plan_key, self._find(plan_key)
+        found = self._find(plan_key)
+        self._ahead = plan_key, found
+        if found is not None:
+            with self._timed("find"):
+                self._builder.look_ahead(found.plan)
 
     def _plan_key(self, key: str) -> str:
         """What a plan is kept under: what it is for, under which settings, and the sources that make it."""
