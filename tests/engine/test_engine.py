@@ -23,10 +23,10 @@ WARM_MODULES = {
         "": "version errors records tensor device engine execution files model_file opencl plan program",
         "engine.": "loading engine builds feeds preparation proof settings stage stats",
         "execution.": "executor transfers",
-        "files.": "atomic folders mapping stamps",
+        "files.": "atomic folders mapping paging stamps",
         "model_file.": "header layout signature",
         "opencl.": "api buffer catalog context describe device discovery driver_cache drivers host kernel known_faults"
-        " loader numbers objects opening probed traits translate",
+        " loader numbers objects opening preload probed traits translate",
         "plan.": "options plan recipe serialise",
         "program.": "codec content cursor envelope files library limits opening reasons reuse store table trust usage",
     }.items()

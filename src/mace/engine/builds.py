@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mace.engine.proof import Prover, note_outputs
 from mace.errors import DeviceError
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from mace.plan.planner import Planned
     from mace.program.library import ProgramLibrary
     from mace.tensor import Array
+
+
+class _Candidate(NamedTuple):
+    """A stored program that was found but not tried yet."""
+
+    entry: Entry
+    where: str
+    proved: bool
+    """Whether it may be loaded here without a trial in a worker."""
 
 
 class Builder:
@@ -53,13 +62,20 @@ class Builder:
         self._progress = progress or (lambda what, done: None)
         self._pools: list[WorkerPool] = []
         self._loaded: dict[str, Program] = {}
-        self._found: dict[str, tuple[Entry, str]] = {}
-        """Entries that were found, and where, but not tried yet."""
+        self._found: dict[str, _Candidate | None] = {}
+        """What was found ahead of :meth:`_load` for a unit, None for nothing."""
         self._built: dict[str, Program] = {}
         """Programs that were built ahead of :meth:`_load`."""
         self._prover = Prover(opening.device)
         self._sources: dict[str, str] = {}
         """Source of each unit that was planned here."""
+
+    def look_ahead(self, plan: Plan) -> None:
+        """Find the plan's programs, and whether they have proved themselves; needs no open device."""
+        with self.lock:
+            for unit in plan.units:
+                if unit not in self._loaded and unit not in self._found:
+                    self._found[unit] = self._look(unit)
 
     def load_all(self, plan: Plan, constants: memoryview | Array) -> list[Program] | None:
         """Every unit of the plan from the library, or None when one is missing, refused or not to be trusted to run.
@@ -222,19 +238,18 @@ class Builder:
 
         What is not there, not proved or refused is left to :meth:`_load`.
         """
-        for unit in plan.units:
-            if unit not in self._loaded and (entry := self._library.find(EntryKind.PROGRAM, unit)) is not None:
-                self._found[unit] = entry, self._library.looks[-1].where
-        ready = [unit for unit, (entry, _) in self._found.items() if self._has_proved(entry)]
+        self.look_ahead(plan)
+        candidates = {unit: found for unit in plan.units if (found := self._found.get(unit)) and found.proved}
         context = self._opening.context()
 
         def load(unit: str) -> None:
             with suppress(DeviceError):
-                program = context.build_from_binary(self._found[unit][0].payload, plan.build_options)
+                program = context.build_from_binary(candidates[unit].entry.payload, plan.build_options)
                 program.kernel(first[unit])  # some drivers link the program when its first kernel is made
                 self._built[unit] = program
 
         first = {plan.units[k.unit]: k.name for k in reversed(plan.kernels)}
+        ready = list(candidates)
         threads = [threading.Thread(target=load, args=(unit,)) for unit in ready[1:]]
         for thread in threads:
             thread.start()
@@ -247,36 +262,35 @@ class Builder:
         if unit in self._loaded:
             return self._loaded[unit]
         while (found := self._next(unit)) is not None:
-            entry, where = found
-            if self._settings.proof == "source" and unit not in self._sources and not self._has_proved(entry):
+            entry = found.entry
+            if self._settings.proof == "source" and unit not in self._sources and not found.proved:
                 return None  # its source comes with planning, and then it is looked at again
             try:
-                if not self._is_proved(entry, plan, number, constants):
+                if not (found.proved or self._proves_itself(entry, plan, number, constants)):
                     continue
                 built = self._built.pop(unit, None)
                 program = built or self._opening.context().build_from_binary(entry.payload, plan.build_options)
             except DeviceError as error:
                 self._library.reject(entry, detail=str(error))
                 continue
-            self._stats.count_program(where)
+            self._stats.count_program(found.where)
             self._loaded[unit] = program
             return program
         return None
 
-    def _next(self, unit: str) -> tuple[Entry, str] | None:
-        """The entry to try now for a unit, and where it lies."""
-        if unit in self._found:
-            return self._found.pop(unit)
+    def _next(self, unit: str) -> _Candidate | None:
+        """The program to try now for a unit."""
+        return self._found.pop(unit) if unit in self._found else self._look(unit)
+
+    def _look(self, unit: str) -> _Candidate | None:
         entry = self._library.find(EntryKind.PROGRAM, unit)
-        return None if entry is None else (entry, self._library.looks[-1].where)
+        if entry is None:
+            return None
+        proved = not self._settings.isolate or self._prover.has_proved(entry.payload)
+        return _Candidate(entry, self._library.looks[-1].where, proved)
 
-    def _has_proved(self, entry: Entry) -> bool:
-        return not self._settings.isolate or self._prover.has_proved(entry.payload)
-
-    def _is_proved(self, entry: Entry, plan: Plan, number: int, constants: memoryview | Array) -> bool:
-        """Whether the binary has proved itself on this device and driver; one that has not is tried in a worker now."""
-        if self._has_proved(entry):
-            return True
+    def _proves_itself(self, entry: Entry, plan: Plan, number: int, constants: memoryview | Array) -> bool:
+        """Try a binary that has not proved itself on this device and driver in a worker now; whether it did well."""
         from mace.engine.trials import trials_of
         from mace.opencl.jobs import CompileJob
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from mace.errors import NoDeviceError
 from mace.opencl.opening import begin_opening
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ def load(
     opening = begin_opening(device, threads=threads, priority=priority) if context is None else None
     from mace.engine.engine import MaceEngine
     from mace.engine.settings import EngineSettings
+    from mace.errors import NoDeviceError
     from mace.plan.options import PlanOptions
     from mace.program.limits import DEFAULT_LIMITS
 

@@ -39,7 +39,7 @@ Replace: TypeAlias = "Callable[[Executor, Executor], None]"
 
 class _Found(NamedTuple):
     plan: Plan
-    constants: memoryview | Array
+    constants: memoryview
 
 
 class _Stored(NamedTuple):
@@ -142,9 +142,15 @@ class Preparation:
         self._stale = True
 
     def look_ahead(self, key: str) -> None:
-        """Find the stored plan for this key, so that it is there when it is asked for; needs no open device."""
+        """Find the stored plan for this key and its programs, so that they are there when they are asked for; needs no open
+        device."""
         plan_key = self._plan_key(key)
-        self._ahead = plan_key, self._find(plan_key)
+        found = self._find(plan_key)
+        self._ahead = plan_key, found
+        if found is not None:
+            with self._timed("find"):
+                self._builder.look_ahead(found.plan)
+            read_ahead(found.constants)  # last, for while a driver is being loaded no thread can be started
 
     def _plan_key(self, key: str) -> str:
         """What a plan is kept under: what it is for, under which settings, and the sources that make it."""
@@ -208,6 +214,8 @@ class Preparation:
         found = ahead[1] if ahead is not None and ahead[0] == plan_key else self._find(plan_key)
         if found is None:
             return None
+        if ahead is None or ahead[1] is not found:
+            read_ahead(found.constants)
         with self._timed("load"):
             programs = self._builder.load_all(found.plan, found.constants)
         if programs is None:
@@ -216,7 +224,7 @@ class Preparation:
         return _Stored(found.plan, programs, found.constants)
 
     def _find(self, plan_key: str) -> _Found | None:
-        """The stored plan under this key with its constants, which begin to be read from the disk."""
+        """The stored plan under this key with its constants."""
         with self._timed("find"), self._builder.lock:
             entry = self.library.find(EntryKind.PLAN, plan_key)
             if entry is None:
@@ -225,13 +233,12 @@ class Preparation:
                 plan = plan_from_json(entry.payload)
             except ProgramFileError:
                 return None
-            constants: memoryview | Array = memoryview(b"")
+            constants = memoryview(b"")
             if plan.constants_bytes:
                 found = self.library.find(EntryKind.WEIGHTS, plan.constants_key)
                 if found is None or found.nbytes != plan.constants_bytes:
                     return None
                 constants = memoryview(found.payload)
-                read_ahead(constants)
             return _Found(plan, constants)
 
     def _build(self, bound: Graph, *, polite: bool = False) -> tuple[Planned, list[Program]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import stat
@@ -11,15 +10,10 @@ import threading
 from typing import NamedTuple
 
 from mace.errors import LimitError, StorageError
+from mace.files.paging import populate
 
 READ_AHEAD_MIN = 1 << 20
 """Bytes below which reading ahead is not worth a thread."""
-_MADV_WILLNEED, _MADV_POPULATE_READ = 3, 22
-
-
-if sys.platform == "linux":  # found now, for it cannot be found while another thread loads a library
-    _libc_madvise = ctypes.CDLL(None, use_errno=True).madvise  # unlike mmap.madvise it lets other threads run
-    _libc_madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
 class OpenedFile(NamedTuple):
@@ -81,11 +75,10 @@ def read_ahead(data: memoryview) -> None:
     start = address & -mmap.PAGESIZE
     length = address + data.nbytes - start
 
-    def populate(keep: memoryview) -> None:
-        if _libc_madvise(start, length, _MADV_POPULATE_READ):  # Linux before 5.14
-            _libc_madvise(start, length, _MADV_WILLNEED)
+    def bring(keep: memoryview) -> None:
+        populate(start, length)
 
-    threading.Thread(target=populate, args=(data,), name="mace-read-ahead", daemon=True).start()
+    threading.Thread(target=bring, args=(data,), name="mace-read-ahead", daemon=True).start()
 
 
 def _is_stable(state: os.stat_result) -> bool:

@@ -20,6 +20,7 @@ from mace.errors import NoDeviceError
 from mace.opencl.api import CLError, library_api, table_api
 from mace.opencl.driver_cache import one_variant_per_kernel, private_driver_cache
 from mace.opencl.objects import PlatformHandle
+from mace.opencl.preload import open_library
 
 _lock = threading.RLock()
 _libraries: list[ctypes.CDLL] = []
@@ -41,16 +42,10 @@ def platforms_of(library: str) -> tuple[PlatformHandle, ...]:
 
 
 def load_library(library: str) -> None:
-    """Load a driver library ahead of its use; other threads run meanwhile, which ``ctypes.CDLL`` would not let them.
-
-    What is wrong with it shows when it is used.
-    """
-    if library and sys.platform != "win32":
-        everything = ctypes.CDLL(None)
-        everything.dlopen.argtypes, everything.dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
-        one_variant_per_kernel(library)
-        with private_driver_cache(library):
-            everything.dlopen(os.fsencode(library), os.RTLD_LAZY)
+    """Load a driver library ahead of its use, with what mace sets for it; other threads run meanwhile."""
+    one_variant_per_kernel(library)
+    with private_driver_cache(library):
+        open_library(library)
 
 
 @cache
