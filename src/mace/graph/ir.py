@@ -4,8 +4,9 @@ Operators are ONNX operators and always mean what the newest opset says they mea
 ``domain`` tells ONNX's own (``""``) from others. These operators are ours, in domain ``"mace"``:
 
 - ``Pointwise``: attribute ``expr`` (an :class:`~mace.graph.expr.Expr`) over all inputs, with numpy broadcasting;
-- ``Reorder``: copies a value between memory layouts (only planned graphs hold it and the next two);
+- ``Reorder``: copies a value between memory layouts (only planned graphs hold it and the next three);
 - ``SeparableConv``: a depthwise Conv and the 1 × 1 one behind it (``ops/contract/conv_separable.py``);
+- ``BottleneckConv``: a 1 × 1 Conv and the SeparableConv behind it (``ops/contract/conv_bottleneck.py``);
 - ``Attention``: two products with a softmax between them, on strided views (``ops/contract/attention.py``).
 
 Conv, ConvTranspose, MatMul and Gemm may carry an attribute ``tail``, an expression applied where the result is stored:
