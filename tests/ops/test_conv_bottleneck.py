@@ -98,7 +98,9 @@ def node_run(case: Case, block: int, tile: tuple[int, ...] | None) -> tuple[Node
     residual = random(9, convolved.shape)
     tail = Expr(2, (Step("Add", (0, 1), F32), Step("Relu", (2,), F32)))
     attrs: dict[str, Attr] = {**case.attrs, "group": case.wide, "wide": CLIP, "between": CLIP, "tail": tail}
-    run = NodeRun("BottleneckConv", [*arrays, residual], [TensorType(F32, convolved.shape)], attrs, range(1, 11), "mace")
+    run = NodeRun(
+        "BottleneckConv", [*arrays, residual], [TensorType(F32, convolved.shape)], attrs, range(1, 11), "mace"
+    )
     run.layouts = {"x0": Layout(block), "x11": Layout(block), "y0": Layout(block)}
     if tile is not None:
         run.tunings = Only("conv_bottleneck", dict(zip(APART, tile, strict=True)))
@@ -164,6 +166,33 @@ def test_a_bare_chain() -> None:
     run.layouts = {"x0": Layout(16), "y0": Layout(16)}
     run.tunings = Only("conv_bottleneck", dict(zip(APART, case.tile, strict=True)))
     check(run, expected, available_devices()[0])
+
+
+@pytest.mark.parametrize("device", available_devices())
+def test_long_tails(device: str) -> None:
+    """Tails of long text are compiled once and give the same as inline."""
+    from math import erf
+
+    case = replace(CASES["tiles that overlap"], biases=(False, True, False))
+    identity = [np.array(v, np.float32) for v in (-np.inf, np.inf) * 2]
+    arrays = arrays_of(case)[:7]
+    x, w0, _, w1, b1, w2, _ = arrays
+    assert x is not None and w0 is not None and w1 is not None and w2 is not None
+    gelu = np.vectorize(lambda v: v * (1 + erf(v / 2**0.5)) / 2)
+    # A 1 x 1 convolution is a product; the depthwise one alone is left to onnxruntime, between two that change nothing.
+    wide = gelu(np.einsum("nchw,oc->nohw", x.astype(np.float64), w0[:, :, 0, 0])).astype(np.float32)
+    eye = np.eye(case.wide, dtype=np.float32)[:, :, None, None]
+    alone = replace(case, x=wide.shape, outputs=case.wide)
+    inner = gelu(expected_of(alone, [wide, eye, None, w1, b1, eye, None, *identity]).astype(np.float64))
+    expected = np.einsum("nchw,oc->nohw", inner, w2[:, :, 0, 0]).astype(np.float32)
+    tail = Expr(1, (Step("Gelu", (0,), F32),))
+    attrs: dict[str, Attr] = {**case.attrs, "group": case.wide, "wide": tail, "between": tail}
+    run = NodeRun("BottleneckConv", arrays, [TensorType(F32, expected.shape)], attrs, range(1, 7), "mace")
+    run.layouts = {"x0": Layout(16), "y0": Layout(16)}
+    run.tunings = Only("conv_bottleneck", dict(zip(APART, case.tile, strict=True)))
+    calls = run.lower(traits_of(device))
+    assert calls is not None and calls[0].defines["ROLL_WIDE"] == calls[0].defines["ROLL_INNER"] == 1
+    check(run, expected, device)
 
 
 def test_plain_layout() -> None:

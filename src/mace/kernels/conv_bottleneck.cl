@@ -75,12 +75,16 @@
 #ifndef INNER_TAIL
 #define INNER_TAIL(r, at, c)                    // what is done to the results of the depthwise convolution
 #endif
+#ifndef ROLL_WIDE
+#define ROLL_WIDE 0                             // 1: that is long text: compile it once, in a loop over sums put in memory
+#define ROLL_INNER 0
+#endif
 #ifndef TAIL_PARAMS
 #define TAIL_PARAMS
 #define TAIL(r, at, c)
 #endif
 #ifndef ROLL_TAIL
-#define ROLL_TAIL 0                             // 1: the tail is long text: compile it once, in a loop over sums put in memory
+#define ROLL_TAIL 0                             // and so for the tail
 #endif
 #ifndef GROUP_ATTRIBUTE
 #define GROUP_ATTRIBUTE                         // reqd_work_group_size where it helps
@@ -103,6 +107,16 @@
 #define STORE_LOOP _Pragma("unroll 1")
 #else
 #define STORE_LOOP _Pragma("unroll")
+#endif
+#if ROLL_WIDE
+#define WIDE_LOOP _Pragma("unroll 1")
+#else
+#define WIDE_LOOP _Pragma("unroll")
+#endif
+#if ROLL_INNER
+#define INNER_LOOP _Pragma("unroll 1")
+#else
+#define INNER_LOOP _Pragma("unroll")
 #endif
 #define TAIL_LOAD(p, i) LDN_float(V, p, i)
 
@@ -183,11 +197,19 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const W0_T *r
                             }
                         }
                     }
+#if ROLL_WIDE
+                    VEC expanded[EP * EB];
 #pragma unroll
+                    for (int i = 0; i < EP * EB; ++i)
+                        expanded[i] = acc[i];
+#else
+#define expanded acc
+#endif
+                    WIDE_LOOP
                     for (int b = 0; b < EB; ++b)
-#pragma unroll
+                        WIDE_LOOP
                         for (int p = 0; p < EP; ++p) {
-                            VEC value = acc[p * EB + b];
+                            VEC value = expanded[p * EB + b];
                             WIDE_TAIL(value, 0, (outer * EB + b) * V)
                             wide[(b * RING + next % RING) * PATCH_W + v - left + p] = value;
                         }
@@ -217,9 +239,17 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const W0_T *r
                             for (int p = 0; p < DP; ++p)
                                 acc[p] = mad(row[p * SW], weight, acc[p]);
                         }
+#if ROLL_INNER
+                    VEC filtered[DP];
 #pragma unroll
+                    for (int p = 0; p < DP; ++p)
+                        filtered[p] = acc[p];
+#else
+#define filtered acc
+#endif
+                    INNER_LOOP
                     for (int p = 0; p < DP; ++p) {
-                        VEC value = acc[p];
+                        VEC value = filtered[p];
                         INNER_TAIL(value, 0, block * V)
                         between[block * PIXELS + r * TW + q + p] = value;
                     }

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from mace.device import DeviceTraits
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.register_tile import (
+    L1_BYTES,
     L2_BYTES,
+    L2_LINE_CYCLES,
     LATENCY,
     STREAM_BYTES_PER_CYCLE,
     TILE_CYCLES,
@@ -89,6 +91,8 @@ class BottleneckTile:
         cycles = height * -(-width // self.ep) * (blocks // self.eb) * expansion
         taps = conv.kh * conv.kw
         cycles += self.th * -(-self.tw // self.dp) * blocks * (taps * max(self.dp / 2, LATENCY) + taps + 3 * self.dp)
+        if _ring_bytes(conv, self.block, self.tw, self.eb) > L1_BYTES:
+            cycles += height * width * blocks * L2_LINE_CYCLES / 2  # the other half passes behind sums
         product = RegisterTile(self.pp, self.nb).inner_cycles(conv.c, self.block)
         rows, columns = (1, self.th * self.tw) if self.tw == conv.ow else (self.th, self.tw)
         cycles += rows * -(-columns // self.pp) * -(-self.outputs // (self.block * self.nb)) * product
@@ -98,9 +102,14 @@ class BottleneckTile:
         return cycles + TILE_CYCLES
 
 
-def _private_bytes(conv: ConvProblem, block: int, th: int, tw: int, eb: int) -> int:
+def _ring_bytes(conv: ConvProblem, block: int, tw: int, eb: int) -> int:
+    """The rows of the wide tensor that a work-item holds at a time."""
     rows, width = conv.patch(1, tw)
-    return 4 * block * (eb * rows * width + -(-conv.c // block) * th * tw)
+    return 4 * block * eb * rows * width
+
+
+def _private_bytes(conv: ConvProblem, block: int, th: int, tw: int, eb: int) -> int:
+    return _ring_bytes(conv, block, tw, eb) + 4 * block * -(-conv.c // block) * th * tw
 
 
 def _narrowest(conv: ConvProblem, tw: int) -> int:

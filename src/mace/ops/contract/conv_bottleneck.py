@@ -23,7 +23,15 @@ from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.conv_separable import CONV_SEPARABLE, LAUNCH_CYCLES, SEPARABLE_CONV, inner_tail, numbers
 from mace.ops.contract.layout_wish import wish_of
 from mace.ops.contract.register_tile import STREAM_BYTES_PER_CYCLE, makespan
-from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, tail_defines, vector_defines
+from mace.ops.contract.vectors import (
+    all_real,
+    bias_vector,
+    blocked_tail,
+    group_defines,
+    is_long,
+    tail_defines,
+    vector_defines,
+)
 from mace.ops.lowering import Arg, Constant, Define, KernelCall, Layout, LowerContext, Operator, Read, Scratch, Write
 from mace.ops.tunable import SEPARATOR, Params, Problem, Space, choose, register, tuning_key
 from mace.tensor import TensorType
@@ -168,6 +176,8 @@ def _together(node: Node, ctx: LowerContext, params: Params, problem: Problem) -
         **tile.defines(),
         "WIDE_TAIL(r, at, c)": wide,
         "INNER_TAIL(r, at, c)": inner,
+        "ROLL_WIDE": is_long(wide),
+        "ROLL_INNER": is_long(inner),
         "XC": problem["xc"],
         "C": first.c,
         "YB": -(-second.oc // block),
