@@ -65,6 +65,19 @@ def pair(
     return net.model(net.conv(net.node("Clip", a, *limits), (outputs, x[1], 1, 1), bias=biases[1]))
 
 
+def bottleneck(
+    x: Shape, wide: int, outputs: int, kernel: Shape, attrs: Mapping[str, Any], biases: Sequence[bool] = (True,) * 3
+) -> Made:
+    """A 1 × 1 convolution and a clip in front of such a pair; what is as large as the input has that added to it."""
+    net = Net()
+    limits = [net.constant(np.array(v, np.float32)) for v in (0.25, 1.5)]
+    image = net.node("Neg", net.input(x))
+    a = net.node("Clip", net.conv(image, (wide, x[1], 1, 1), bias=biases[0]), *limits)
+    b = net.node("Clip", net.conv(a, (wide, 1, *kernel), bias=biases[1], group=wide, **attrs), *limits)
+    y = net.conv(b, (outputs, wide, 1, 1), bias=biases[2])
+    return net.model(net.node("Add", y, image) if outputs == x[1] and "strides" not in attrs else y)
+
+
 def transposed(x: Shape, w: Shape, attrs: Mapping[str, Any]) -> Made:
     net = Net()
     y = net.node("ConvTranspose", net.input(x), net.constant(w), net.constant(w[1:2]), **attrs)
@@ -142,6 +155,24 @@ def separable() -> Iterator[Case]:
     yield Case("conv_separable apart", ("conv_depthwise", "conv_blocked"), make, chosen=apart)
 
 
+def bottlenecks() -> Iterator[Case]:
+    shapes: dict[str, tuple[Shape, int, int, Shape, dict[str, Any], Sequence[bool]]] = {
+        "rows": ((1, 16, 9, 7), 32, 16, (3, 3), {"pads": ONES}, (True, True, True)),
+        "odd": ((2, 20, 7, 11), 40, 20, (3, 3), {"pads": ONES}, (True, False, True)),
+        "stride 2": ((1, 10, 11, 10), 50, 33, (3, 3), {"pads": ONES, "strides": [2, 2]}, (False, True, True)),
+        "dilated": ((1, 16, 9, 8), 48, 32, (3, 3), {"pads": [2, 2, 2, 2], "dilations": [2, 2]}, (True, True, False)),
+        "5x5": ((1, 17, 8, 9), 32, 16, (5, 5), {"pads": [2, 2, 2, 2]}, (True, True, True)),
+        "mostly padding": ((1, 17, 2, 3), 18, 5, (3, 5), {"pads": [1, 4, 1, 4]}, (False, False, False)),
+    }
+    for kind in ("cpu", "cpu, vectors of 8", "cpu, vectors of 4"):
+        for name, shape in shapes.items():
+            case = Case(f"conv_bottleneck {name}, {kind}", ("conv_bottleneck",), partial(bottleneck, *shape), kind)
+            yield from case.with_tiles("conv_bottleneck", 3)
+    apart = {"conv_bottleneck": {"th": 0, "tw": 0, "eb": 0, "nb": 0}}
+    make = partial(bottleneck, *shapes["odd"])
+    yield Case("conv_bottleneck apart", ("conv_blocked",), make, chosen=apart)
+
+
 def transpose() -> Iterator[Case]:
     shapes: dict[str, tuple[Shape, Shape, dict[str, Any]]] = {
         "stride 1": ((1, 20, 7, 6), (20, 24, 3, 3), {"pads": ONES}),
@@ -198,5 +229,5 @@ def planar() -> Iterator[Case]:
 
 
 def cases() -> Iterator[Case]:
-    for family in (blocked, winograd, depthwise, separable, transpose, on_gpus, planar):
+    for family in (blocked, winograd, depthwise, separable, bottlenecks, transpose, on_gpus, planar):
         yield from family()

@@ -4,8 +4,9 @@ Operators are ONNX operators and always mean what the newest opset says they mea
 ``domain`` tells ONNX's own (``""``) from others. These operators are ours, in domain ``"mace"``:
 
 - ``Pointwise``: attribute ``expr`` (an :class:`~mace.graph.expr.Expr`) over all inputs, with numpy broadcasting;
-- ``Reorder``: copies a value between memory layouts (only planned graphs hold it and the next three);
+- ``Reorder``: copies a value between memory layouts (only planned graphs hold it and the next four);
 - ``SeparableConv``: a depthwise Conv and the 1 × 1 one behind it (``ops/contract/conv_separable.py``);
+- ``BottleneckConv``: a 1 × 1 Conv and the SeparableConv behind it (``ops/contract/conv_bottleneck.py``);
 - ``Attention``: two products with a softmax between them, on strided views (``ops/contract/attention.py``);
 - ``Assemble``: parts of one tensor, each a pointwise expression over strided views (``ops/assemble.py``).
 

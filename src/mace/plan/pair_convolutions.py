@@ -6,11 +6,11 @@ from mace.graph.ir import Graph, Node
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.conv_separable import APART, CONV_SEPARABLE, inner_tail, joined, problem_of
 from mace.ops.lowering import LowerContext
-from mace.ops.tunable import choose
+from mace.ops.tunable import Params, Problem, Space, choose
 from mace.tensor import DType
 
 WORTH_TRYING = 1.3
-"""Pairs whose estimate for both at once is so many times that for both apart stay two nodes, which no tuning joins."""
+"""Nodes whose estimate for all at once is so many times that for them apart stay apart, and no tuning joins them."""
 
 
 def pair_convolutions(graph: Graph, context: LowerContext, block: int) -> Graph:
@@ -48,9 +48,14 @@ def _are_pair(first: Node, second: Node, context: LowerContext, block: int) -> b
         return False
     problem = problem_of(joined(first, second), context, block)
     assert problem is not None
-    if choose(CONV_SEPARABLE, problem, context) != APART:
+    return may_pay(CONV_SEPARABLE, APART, problem, context)
+
+
+def may_pay(space: Space, apart: Params, problem: Problem, context: LowerContext) -> bool:
+    """Whether all at once is the choice, or so near to it that tuning may find it to be."""
+    if choose(space, problem, context) != apart:
         return True
     device = context.device
-    together = (p for p in CONV_SEPARABLE.candidates(problem, device) if p != APART)
-    best = min((CONV_SEPARABLE.cost(p, problem, device) for p in together), default=float("inf"))
-    return best <= WORTH_TRYING * CONV_SEPARABLE.cost(APART, problem, device)
+    together = (p for p in space.candidates(problem, device) if p != apart)
+    best = min((space.cost(p, problem, device) for p in together), default=float("inf"))
+    return best <= WORTH_TRYING * space.cost(apart, problem, device)

@@ -20,6 +20,7 @@ from mace.ops.tunable import SEPARATOR
 from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
 from mace.plan.join_attention import join_attention
+from mace.plan.join_bottlenecks import join_bottlenecks
 from mace.plan.join_moves import join_moves
 from mace.plan.layout import LaidOut, assign_layouts
 from mace.plan.narrow import store_narrow
@@ -310,7 +311,7 @@ def draft_plan(
         ready = store_narrow(ready, context, options.storage)
         context = _context_of(ready, device, tunings, options)
     if not options.generic:
-        ready = pair_convolutions(join_attention(ready, context), context, block)
+        ready = join_bottlenecks(pair_convolutions(join_attention(ready, context), context, block), context, block)
     general: frozenset[str] = frozenset()
     while True:
         laid = assign_layouts(ready, context, block, general)

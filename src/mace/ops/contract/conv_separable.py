@@ -20,7 +20,15 @@ from mace.ops.contract.conv_call import last_defines, output_lanes
 from mace.ops.contract.conv_depthwise import CONV_DEPTHWISE
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.layout_wish import wish_of
-from mace.ops.contract.register_tile import L2_BYTES, LATENCY, TILE_CYCLES, RegisterTile, makespan, tiles
+from mace.ops.contract.register_tile import (
+    L2_BYTES,
+    LATENCY,
+    STREAM_BYTES_PER_CYCLE,
+    TILE_CYCLES,
+    RegisterTile,
+    makespan,
+    tiles,
+)
 from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, tail_defines, vector_defines
 from mace.ops.expression import NotRenderedError
 from mace.ops.lowering import Arg, Constant, Define, KernelCall, Layout, LowerContext, Operator, Read, Scratch, Write
@@ -29,8 +37,6 @@ from mace.tensor import TensorType
 
 MAX_BETWEEN_BYTES = 96 * 1024
 """Private memory that a work-item may spend on what lies between the two."""
-STREAM_BYTES_PER_CYCLE = 8
-"""Bytes per cycle and core that come from beyond the second-level cache."""
 LAUNCH_CYCLES = 10_000
 FEW_PIXELS, MANY_PIXELS_SHARE = 14, 0.01
 """A tile takes this much more for every pixel beyond these than its sums say: what the tuner found, where the largest tiles
@@ -76,7 +82,7 @@ def joined(depthwise: Node, product: Node) -> Node:
     return Node("SeparableConv", inputs, product.outputs, attrs, product.name, MACE_DOMAIN)
 
 
-def _numbers(problem: Problem) -> tuple[ConvProblem, ConvProblem]:
+def numbers(problem: Problem) -> tuple[ConvProblem, ConvProblem]:
     """The depthwise convolution and the product."""
     values = {k: v for k, v in problem.items() if k != "block"}
     first = ConvProblem(**{**values, "oc": values["c"], "group": values["c"]})
@@ -87,7 +93,7 @@ def _numbers(problem: Problem) -> tuple[ConvProblem, ConvProblem]:
 
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
     yield APART
-    first, _ = _numbers(problem)
+    first, _ = numbers(problem)
     for th, tw, nb in tiles(first.oh, first.ow, -(-problem["oc"] // problem["block"]), device):
         padded = -(-first.c // problem["block"]) * problem["block"]
         if 4 * padded * th * tw <= MAX_BETWEEN_BYTES:
@@ -96,7 +102,7 @@ def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     """Cycles of both convolutions; apart, also those of storing and loading what lies between, and of one more launch."""
-    first, second = _numbers(problem)
+    first, second = numbers(problem)
     block, units = problem["block"], max(1, device.compute_units)
     if params == APART:
         keys = first.key(block=block), second.key(block=block)
@@ -165,7 +171,7 @@ def _together(node: Node, ctx: LowerContext, tile: Params, problem: Problem) -> 
     inner = inner_tail(parts.depthwise, parts.context, block)
     if tail is None or inner is None:
         return None
-    first, second = _numbers(problem)
+    first, second = numbers(problem)
     bias1_macros, bias1_args = bias_vector(b1, ctx, first.c, block)
     bias_macros, bias_args = bias_vector(b2, ctx, second.oc, block)
     group_macros, local = group_defines(ctx.device)

@@ -14,7 +14,9 @@ def wish_of(fast: Lower) -> Wish:
 
     def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:
         rest = (False,) * (len(node.main_inputs) - 1) + tail_wishes(node, ctx)
-        for blocked_input in (False, True):
+        # What the tail reads in blocks, the variant would find in blocks as its input, too, whatever was wanted of that.
+        in_tail = any(blocked and v == node.inputs[0] for v, blocked in zip(node.inputs[1:], rest, strict=True))
+        for blocked_input in (True,) if in_tail else (False, True):
             wanted = LayoutWish((blocked_input, *rest), (True,), eager=True)
             if fast(node, _as_wished(node, ctx, wanted, block)):
                 return wanted

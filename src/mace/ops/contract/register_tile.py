@@ -17,6 +17,8 @@ L1_BYTES = 32 * 1024
 L2_BYTES = 1024 * 1024
 L2_LINE_CYCLES = 2
 """Cycles to bring a 64-byte line from the second-level cache."""
+STREAM_BYTES_PER_CYCLE = 8
+"""Bytes per cycle and core that come from beyond the second-level cache."""
 TILE_CYCLES = 60
 """What a work-item costs besides its sums: index arithmetic, the call."""
 
@@ -33,13 +35,17 @@ class RegisterTile:
         return self.pixels * self.blocks + self.blocks + 1 <= vector_registers(device)
 
     def cycles(self, steps: int, lanes: int) -> float:
-        """Estimated cycles for a sum of ``steps`` products per output, stores included."""
+        """Estimated cycles of a work-item for a sum of ``steps`` products per output, stores included."""
+        return self.inner_cycles(steps, lanes) + TILE_CYCLES
+
+    def inner_cycles(self, steps: int, lanes: int) -> float:
+        """The same where a work-item has several such tiles: only of the sums."""
         sums = self.pixels * self.blocks
         step = max(sums / 2, (self.pixels + self.blocks) / 2, LATENCY)
         weights = self.blocks * lanes * 4
         if steps * weights > L1_BYTES:
             step = max(step, weights / 64 * L2_LINE_CYCLES)
-        return steps * (step + 0.5) + sums * 2 + TILE_CYCLES
+        return steps * (step + 0.5) + sums * 2
 
 
 def vector_registers(device: DeviceTraits) -> int:

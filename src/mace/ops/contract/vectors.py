@@ -41,7 +41,12 @@ LONG_TAIL = 500
 
 def tail_defines(tail: Tail) -> dict[str, Define]:
     """The tail's macros, and ROLL_TAIL for a long one."""
-    return {**tail.defines, "ROLL_TAIL": int(len(str(tail.defines.get("TAIL(r, at, c)", ""))) > LONG_TAIL)}
+    return {**tail.defines, "ROLL_TAIL": is_long(tail.defines.get("TAIL(r, at, c)", ""))}
+
+
+def is_long(text: Define) -> int:
+    """Whether a tail's text is to be compiled once, for a macro."""
+    return int(len(str(text)) > LONG_TAIL)
 
 
 def blocked_tail(node: Node, ctx: LowerContext, block: int) -> Tail | None:
