@@ -17,8 +17,9 @@ from mace.plan.aliases import Aliases
 
 MAX_PARTS = 4
 MAX_ARGUMENTS = 32
-SHORT_FLOPS = 60_000_000
-"""Calls of more floating-point operations are launched by themselves: beside a tenth of a millisecond a launch costs nothing."""
+SHORT_FLOPS = 20_000_000
+"""Calls of more floating-point operations are launched by themselves: beside some fifty microseconds a launch costs little,
+while a kernel that is a part of another is compiled for it once more."""
 READ_POSITIONS = frozenset(
     {"gather_axis", "gather_elements", "gather_nd", "one_hot", "reverse_sequence"}
     | {"scatter_elements", "scatter_nd", "unpool"}
