@@ -291,7 +291,7 @@ def page(
             "",
             "## While other tenants kept the machine busy: steady",
             "",
-            "The machine is shared. Every network was recorded more than once; above is the recording in which MNN took the least",
+            "The machine is shared. These networks were recorded more than once; above is the recording in which MNN took the least",
             "time, whatever mace took, here one of the others (`bench/results/peers-busy.json`).",
             "",
             *busy_beside(networks, busy),
