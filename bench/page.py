@@ -291,8 +291,8 @@ def page(
             "",
             "## While other tenants kept the machine busy: steady",
             "",
-            "The machine is shared. These networks were recorded more than once; above is the recording in which MNN took the least",
-            "time, whatever mace took, here one of the others (`bench/results/peers-busy.json`).",
+            "The machine is shared. These networks were recorded more than once; above is the recording in which MNN took the",
+            "least time, whatever mace took, here one of the others (`bench/results/peers-busy.json`).",
             "",
             *busy_beside(networks, busy),
         ]
