@@ -48,7 +48,7 @@ class Transfers:
                 self.host_waits = True
                 if self._takes(place, value):
                     self._give(place, self._context.over(value))
-                elif place.uses and self._context.needs_aligned:
+                elif place.uses and self._context.array_alignment > 1:
                     self._give(place, self._context.over(self._aligned_copy(place, value)))
                 else:
                     self._context.write(self._memory(place.region), value, wait=False)

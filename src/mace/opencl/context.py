@@ -174,17 +174,17 @@ class Context:
         Drivers take memory to begin at a multiple of the device's alignment: PoCL's machine code faults elsewhere. Intel's is
         right for any. Renderers that run on the processor keep copies of their own.
         """
-        traits = self.device.traits
-        if traits.kind != "cpu" or traits.family == "llvmpipe":
-            return False
-        alignment = array.itemsize if traits.family == "intel-cpu" else traits.alignment
-        return bool(array.__array_interface__["data"][0] % alignment == 0)
+        alignment = self.array_alignment
+        address = array.__array_interface__["data"][0]
+        return alignment > 0 and bool(address % max(alignment, array.itemsize) == 0)
 
     @property
-    def needs_aligned(self) -> bool:
-        """Whether it depends on an array's address."""
+    def array_alignment(self) -> int:
+        """What the addresses of arrays that kernels work on are multiples of, besides the element's size; 0: they work on none."""
         traits = self.device.traits
-        return traits.kind == "cpu" and traits.family not in ("llvmpipe", "intel-cpu")
+        if traits.kind != "cpu" or traits.family == "llvmpipe":
+            return 0
+        return 1 if traits.family == "intel-cpu" else traits.alignment
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """A new array of the host's, aligned so that :meth:`works_on` it where it does on any."""

@@ -42,7 +42,7 @@ class Work:
 def share_out(space: IndexSpace, traits: DeviceTraits) -> Work:
     """Long runs per work-item on CPUs, one vector per work-item elsewhere."""
     widest = traits.vector_width if traits.kind == "cpu" else 4
-    lanes = _power_of_two(min(space.inner, widest))
+    lanes = power_of_two(min(space.inner, widest))
     if traits.kind != "cpu":
         return Work(lanes, lanes, 1)
     items = traits.compute_units * _ITEMS_PER_CORE
@@ -59,13 +59,13 @@ def _rows_together(space: IndexSpace, widest: int) -> int:
     if space.inner >= widest or space.inner & (space.inner - 1) or len(space.sizes) < 2:
         return 1
     run = space.sizes[-2]
-    even = run & -run if len(space.sizes) > 2 else _power_of_two(run)
+    even = run & -run if len(space.sizes) > 2 else power_of_two(run)
     return min(widest // space.inner, even)
 
 
-def _power_of_two(limit: int) -> int:
-    """The largest one that is not above."""
-    return 1 << (limit.bit_length() - 1)
+def power_of_two(limit: int) -> int:
+    """The largest one that is not above ``limit``; at least 1."""
+    return 1 << (max(limit, 1).bit_length() - 1)
 
 
 def load_text(dtype: DType, pointer: str, at: str, lanes: int) -> str:

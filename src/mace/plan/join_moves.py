@@ -44,8 +44,6 @@ class _Draft:
     axis: int
     absorbed: frozenset[str]
     """Values that are no longer stored: results of the pointwise operators that the parts are."""
-    gains: bool
-    """Whether anything is spared at all."""
 
 
 class _Joiner:
@@ -65,7 +63,7 @@ class _Joiner:
         for node in sorted(self.laid.nodes, key=lambda n: n.op != "Concat"):  # those take pointwise operators in
             output = node.outputs[0]
             draft = self.draft(node) if output not in absorbed and output not in self.laid.general else None
-            if draft is None or not draft.gains:
+            if draft is None:
                 continue
             candidate = assembled(draft.parts, draft.axis, output, node.name or output)
             if self.pays(lowered(candidate, self.ctx)):
@@ -85,7 +83,7 @@ class _Joiner:
         return tuple(reversed(kept))
 
     def draft(self, node: Node) -> _Draft | None:
-        """The parts of a Concat, or the one of a pointwise operator."""
+        """The parts of a Concat, or the one of a pointwise operator; None where nothing would be spared."""
         output = node.outputs[0]
         if not self.is_plain(output):
             return None
@@ -93,7 +91,9 @@ class _Joiner:
             return self.draft_concat(node)
         dims = self.ctx.dims(output)
         part = self.computed(node, dims[0]) if dims else None
-        return _Draft((part,), 0, frozenset(), _sees_through(part, filter(None, node.inputs))) if part else None
+        if part is None or not _sees_through(part, filter(None, node.inputs)):
+            return None
+        return _Draft((part,), 0, frozenset())
 
     def draft_concat(self, node: Node) -> _Draft | None:
         dims = self.ctx.dims(node.outputs[0])
@@ -113,7 +113,7 @@ class _Joiner:
                 part = Part(extent, Expr(1), (self.operand(value, self.ctx.dims(value)),))
             gains |= value in absorbed or _sees_through(part, (value,))
             parts.append(part)
-        return _Draft(tuple(parts), axis, frozenset(absorbed), gains)
+        return _Draft(tuple(parts), axis, frozenset(absorbed)) if gains else None
 
     def computed(self, node: Node, extent: int) -> Part | None:
         """A pointwise operator as a part."""

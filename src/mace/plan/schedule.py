@@ -130,7 +130,7 @@ class _Scheduler:
 
     def has_room(self, number: int, call: KernelCall) -> bool:
         tasks = self.stages[number].tasks
-        if len(tasks) >= MAX_PARTS or not all(_may_join(t.call) for t in tasks):
+        if not tasks or len(tasks) >= MAX_PARTS or not _may_join(tasks[0].call):
             return False
         return len(call.args) + sum(len(t.call.args) for t in tasks) <= MAX_ARGUMENTS
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from mace.device import DeviceTraits
 from mace.graph.ir import Node
 from mace.ops.lowering import LowerContext
+from mace.ops.pointwise_code import power_of_two
 
 Dims: TypeAlias = tuple[int, ...]
 
@@ -95,11 +96,6 @@ def share_rows(count: int, length: int, traits: DeviceTraits) -> RowWork:
         return RowWork(lanes, 1, max(1, min(even, 8192 // max(length, 1))))
     wanted = power_of_two(max(1, length // lanes))
     return RowWork(lanes, min(wanted, power_of_two(traits.max_work_group), 256), 1)
-
-
-def power_of_two(value: int) -> int:
-    """The largest power of two not above ``value`` (at least 1)."""
-    return 1 << (max(value, 1).bit_length() - 1)
 
 
 def dividing_lanes(length: int, traits: DeviceTraits) -> int:
