@@ -12,9 +12,8 @@ from mace.graph.expr import Expr, Step
 from mace.graph.ir import Graph, Node
 from mace.ops.lowering import LowerContext
 from mace.ops.strides import reshaped, row_major
-from mace.plan.planner import make_plan
 from mace.plan.views import View, view_of
-from tests.plan.test_planner import graph, traits
+from tests.plan.test_planner import graph, plan_apart, traits
 
 HEADS, TOKENS, SIZE = 2, 24, 16
 WIDTH = HEADS * SIZE
@@ -49,12 +48,12 @@ def net(softmax_axis: int = -1, outputs: tuple[str, ...] = ("y",)) -> Graph:
 
 
 def operators(model: Graph, **device: Any) -> list[str]:
-    return [s.op for s in make_plan(model, traits(**device)).plan.launches]
+    return [s.op for s in plan_apart(model, traits(**device)).launches]
 
 
 def test_a_chain_is_joined() -> None:
     """Keys are moved side by side, and one more launch does all the rest: nothing is split or transposed."""
-    plan = make_plan(net(), traits()).plan
+    plan = plan_apart(net())
     assert [plan.kernels[s.kernel].template for s in plan.launches] == ["move_few", "attention"]
 
 

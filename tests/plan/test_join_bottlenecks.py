@@ -9,9 +9,7 @@ import pytest
 
 from mace.graph.expr import Expr, Step
 from mace.graph.ir import Attr, Graph, Node
-from mace.plan.options import PlanOptions
-from mace.plan.planner import make_plan
-from tests.plan.test_planner import graph, traits
+from tests.plan.test_planner import graph, plan_apart, traits
 
 RELU = Expr(1, (Step("Relu", (0,), "float32"),))
 ADD = Expr(2, (Step("Add", (0, 1), "float32"),))
@@ -52,19 +50,19 @@ def net(
 
 def ops(model: Graph, device: dict[str, Any] | None = None, **options: Any) -> list[str]:
     """What is launched besides reorders, in order."""
-    plan = make_plan(model, traits(**(device or {})), options=PlanOptions(**options)).plan
+    plan = plan_apart(model, traits(**(device or {})), **options)
     return [s.op for s in plan.launches if s.op != "Reorder"]
 
 
 def kernels(model: Graph, device: dict[str, Any] | None = None) -> list[str]:
     """The templates behind the first convolution's, in order."""
-    plan = make_plan(model, traits(**(device or {}))).plan
+    plan = plan_apart(model, traits(**(device or {})))
     return [t for s in plan.launches if (t := plan.kernels[s.kernel].template).startswith("conv")][1:]
 
 
 def test_a_bottleneck_is_one_launch() -> None:
     """Neither of the tensors between is one of the plan, and nothing is brought from one layout into another."""
-    plan = make_plan(net(), traits()).plan
+    plan = plan_apart(net())
     assert [s.op for s in plan.launches][:3] == ["Reorder", "Conv", "BottleneckConv"]
     assert {s.op for s in plan.launches[3:]} == {"Reorder"}
     assert kernels(net()) == ["conv_bottleneck"]
@@ -72,7 +70,7 @@ def test_a_bottleneck_is_one_launch() -> None:
 
 def test_a_residual_sum_is_part_of_it() -> None:
     """The input is read in blocks, by the first convolution and by the tail alike."""
-    plan = make_plan(net(24, 144, 24, 56, 1, residual="x"), traits()).plan
+    plan = plan_apart(net(24, 144, 24, 56, 1, residual="x"))
     assert [s.op for s in plan.launches][:3] == ["Reorder", "Conv", "BottleneckConv"]
     assert {s.op for s in plan.launches[3:]} == {"Reorder"}
 

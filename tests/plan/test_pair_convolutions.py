@@ -9,9 +9,7 @@ import pytest
 
 from mace.graph.expr import Expr, Step
 from mace.graph.ir import Attr, Graph, Node
-from mace.plan.options import PlanOptions
-from mace.plan.planner import make_plan
-from tests.plan.test_planner import graph, traits
+from tests.plan.test_planner import graph, plan_apart, traits
 
 
 def net(channels: int = 64, size: int = 28, outputs: tuple[str, ...] = ("y",), **attrs: Attr) -> Graph:
@@ -31,7 +29,7 @@ def net(channels: int = 64, size: int = 28, outputs: tuple[str, ...] = ("y",), *
 
 def templates(model: Graph, device: dict[str, Any] | None = None, **options: Any) -> list[str]:
     """Templates of the convolutions' launches, in order."""
-    plan = make_plan(model, traits(**(device or {})), options=PlanOptions(**options)).plan
+    plan = plan_apart(model, traits(**(device or {})), **options)
     return [t for s in plan.launches if (t := plan.kernels[s.kernel].template).startswith("conv")]
 
 
@@ -54,5 +52,5 @@ def test_a_pair_is_one_launch() -> None:
 )
 def test_others_stay_two(model: Graph, device: dict[str, Any], options: dict[str, Any]) -> None:
     """Pairs that cannot be joined, or would lose by it."""
-    plan = make_plan(model, traits(**device), options=PlanOptions(**options)).plan
+    plan = plan_apart(model, traits(**device), **options)
     assert [s.op for s in plan.launches if s.op != "Reorder"] == ["Conv", "Conv"]

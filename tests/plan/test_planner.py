@@ -11,6 +11,7 @@ from mace.device import DeviceTraits
 from mace.errors import ProgramFormatError
 from mace.graph.ir import Graph, Node
 from mace.plan.options import PlanOptions
+from mace.plan.plan import Plan
 from mace.plan.planner import make_plan
 from mace.plan.serialise import plan_from_json, plan_to_json
 from mace.tensor import DType, TensorType
@@ -55,6 +56,11 @@ def graph(
     )
 
 
+def plan_apart(model: Graph, device: DeviceTraits | None = None, **options: Any) -> Plan:
+    """The plan in which each call is a launch of its own."""
+    return make_plan(model, device or traits(), options=PlanOptions(joins_launches=False, **options)).plan
+
+
 def conv_net() -> Graph:
     """Convolution, rectifier, convolution on 32 channels."""
     weights = np.ones((32, 32, 3, 3), np.float32)
@@ -74,7 +80,7 @@ def conv_net() -> Graph:
 
 def test_convolutions_stay_blocked_from_end_to_end() -> None:
     """One reorder at either end, none between the layers."""
-    plan = make_plan(conv_net(), traits()).plan
+    plan = plan_apart(conv_net())
     assert [s.op for s in plan.launches] == ["Reorder", "Conv", "Relu", "Conv", "Reorder"]
 
 
@@ -92,10 +98,9 @@ def test_channels_moved_last_are_no_launch(flat: bool) -> None:
     types = {"a": (1, 24, 8, 8), "b": (1, 24, 64), "t": moved, "y": moved, "z": (1, 24, 8, 8)}
     constants = {"w": np.ones((24, 32, 3, 3), np.float32), "s": np.array((1, 24, 64))}
     model = graph(nodes, {"x": (1, 32, 8, 8)}, types, ["y"], **constants)
-    assert [s.op for s in make_plan(model, traits()).plan.launches] == ["Reorder", "Conv", "Relu"]
+    assert [s.op for s in plan_apart(model).launches] == ["Reorder", "Conv", "Relu"]
     twice = model.with_(nodes=(*nodes, Node("Neg", ("a",), ("z",))), outputs=("y", "z"))
-    apart = PlanOptions(joins_launches=False)
-    assert "Transpose" in [s.op for s in make_plan(twice, traits(), options=apart).plan.launches]
+    assert "Transpose" in [s.op for s in plan_apart(twice).launches]
 
 
 def test_generic_plans_use_general_variants_only() -> None:
@@ -107,7 +112,7 @@ def test_generic_plans_use_general_variants_only() -> None:
 
 def test_equal_layers_share_a_kernel_and_weights() -> None:
     """Two convolutions of the same shape and weights need one kernel and one copy of the weights."""
-    plan = make_plan(conv_net(), traits()).plan
+    plan = plan_apart(conv_net())
     convs = [s for s in plan.launches if s.op == "Conv"]
     assert convs[0].kernel == convs[1].kernel
     assert convs[0].args[1] == convs[1].args[1]
@@ -117,7 +122,7 @@ def test_a_reshape_is_no_launch() -> None:
     """Reshape gives the same bytes under another shape."""
     shape = np.array([4, 4], np.int64)
     nodes = [Node("Relu", ("x",), ("a",)), Node("Reshape", ("a", "s"), ("b",)), Node("Relu", ("b",), ("y",))]
-    plan = make_plan(graph(nodes, {"x": (16,)}, {"a": (16,), "b": (4, 4), "y": (4, 4)}, ["y"], s=shape), traits()).plan
+    plan = plan_apart(graph(nodes, {"x": (16,)}, {"a": (16,), "b": (4, 4), "y": (4, 4)}, ["y"], s=shape))
     assert [s.op for s in plan.steps] == ["Relu", "Relu"]
 
 
@@ -172,7 +177,7 @@ def test_regions_outside_the_arena_are_refused() -> None:
 
 def test_narrow_devices_get_narrow_blocks() -> None:
     """The same graph plans for a device of four lanes."""
-    plan = make_plan(conv_net(), traits(vector_width=4)).plan
+    plan = plan_apart(conv_net(), traits(vector_width=4))
     assert plan.launches[0].op == "Reorder"
 
 

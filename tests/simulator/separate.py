@@ -36,6 +36,8 @@ ALIGNMENT = 1 << 16
 """Bytes: so coarse that no part of a Concat can lie in the result, except at its beginning."""
 
 
+PEEK = "#define MACE_PEEK(counter) atomic_or(counter, 0)\n"
+"""The simulator takes a look at a counter for a data race, volatile or not."""
 COPY = """
 __kernel void copy_bytes(__global const uchar *restrict x, __global uchar *restrict y)
 {
@@ -66,11 +68,14 @@ def without_images(source: str) -> str:
 
 
 class _PretendedDevice(Device):
+    """It has one compute unit: of several stages in one launch (``plan/chain.py``), a single group then does all the work. The
+    simulator does not follow how groups wait for one another, and takes what they hand over for data races."""
+
     pretends = "itself"
 
     @cached_property
     def traits(self) -> DeviceTraits:
-        return replace(pretended(self.pretends, super().traits), alignment=ALIGNMENT)
+        return replace(pretended(self.pretends, super().traits), alignment=ALIGNMENT, compute_units=1)
 
 
 class SeparateContext(Context):
@@ -104,6 +109,7 @@ class SeparateContext(Context):
         super().write(buffer, np.zeros(buffer.nbytes, np.uint8))
 
     def build_from_source(self, source: str, options: str = "") -> Program:
+        source = f"{PEEK}{source}"
         source = without_lane_11(f"#define POCL_DEVICE_ADDRESS_BITS 64\n{source}" if self._as_pocl else source)
         return super().build_from_source(without_images(source) if self._without_images else source, options)
 
@@ -188,6 +194,8 @@ class SeparateExecutor(Executor):
                 if region.offset in self.lanes:
                     fill = self._context.build_from_source(FILL)
                     self.lanes[region.offset].fill(self._context, fill, self._own[key])
+            elif region.pool == "counters":
+                self._own[key] = self._context.allocate(nbytes, zero=True)
             else:
                 self._own[key] = self._context.constant(self._packed[region.offset : region.offset + nbytes].copy())
         return self._own[key]

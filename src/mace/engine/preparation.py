@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mace.engine.builds import Builder
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mace.graph.ir import Graph, Node
     from mace.opencl.kernel import Program
     from mace.opencl.opening import Opening
+    from mace.plan.options import PlanOptions
     from mace.plan.plan import Plan
     from mace.plan.planner import Planned
     from mace.program.library import ProgramLibrary
@@ -107,6 +109,11 @@ class Preparation:
         self._keep(plan_key, planned, types)
         return self._executor(planned.plan, programs, planned.constants), planned.rest
 
+    @cached_property
+    def options(self) -> PlanOptions:
+        """Those of the plans that it makes."""
+        return self.settings.plan_on(self.opening.device)
+
     @property
     def background(self) -> Background:
         """What is built while the engine answers already."""
@@ -132,7 +139,7 @@ class Preparation:
         from mace.plan.planner import make_plan
 
         for bound in plans:
-            traits, options = self._builder.device.traits, self.settings.plan
+            traits, options = self._builder.device.traits, self.options
             with self._timed("spirv"):
                 self._builder.add_spirv(make_plan(bound.graph(), traits, self._tunings(), options, self.avoid))
         self.library.save()
@@ -154,7 +161,7 @@ class Preparation:
 
     def _plan_key(self, key: str) -> str:
         """What a plan is kept under: what it is for, under which settings, and the sources that make it."""
-        return f"{key}-{self.settings.plan.digest()}-{recipe()}{self._without()}"
+        return f"{key}-{self.options.digest()}-{recipe()}{self._without()}"
 
     @property
     def avoid(self) -> frozenset[str]:
@@ -176,7 +183,7 @@ class Preparation:
         """Compare the kernels of these plans with their general variants, as far as that was not done before."""
         from mace.engine.comparison import Comparer
 
-        comparer = Comparer(self.opening.device, self._builder.device.traits, self._tunings(), self.settings.plan)
+        comparer = Comparer(self.opening.device, self._builder.device.traits, self._tunings(), self.options)
         with self._timed("compare"):
             return comparer.compare(plans, self.library.content(), self.avoid)
 
@@ -247,7 +254,7 @@ class Preparation:
 
         while True:
             with self._timed("plan"):
-                planned = make_plan(bound, self._builder.device.traits, self._tunings(), self.settings.plan, self.avoid)
+                planned = make_plan(bound, self._builder.device.traits, self._tunings(), self.options, self.avoid)
             with self._timed("compile"):
                 programs = self._builder.build(planned, polite=polite)
             if programs is not None:
@@ -257,7 +264,7 @@ class Preparation:
         """An executor of general kernels, which compile in a part of the time; None for a graph that has to be cut."""
         from mace.plan.planner import make_plan
 
-        options = changed(self.settings.plan, quick=True)
+        options = changed(self.options, quick=True)
         programs = None
         while programs is None:
             with self._timed("plan"):

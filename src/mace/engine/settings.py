@@ -10,11 +10,12 @@ from mace.program.library import ProgramLibrary
 from mace.program.limits import DEFAULT_LIMITS, Limits
 from mace.program.store import ProgramStore
 from mace.program.trust import Trust
-from mace.records import field, record
+from mace.records import field, record, replace
 
 if TYPE_CHECKING:
     from mace.device import DeviceIdentity
     from mace.opencl.context import Priority
+    from mace.opencl.device import Device
     from mace.program.encrypt import Secret
     from mace.program.library import ProgramSource
     from mace.program.reuse import ReusePolicy
@@ -62,6 +63,12 @@ class EngineSettings:
     def window(self) -> int:
         """Launches between two waits; 0 for no wait."""
         return 1 if self.limit_kernel_time else max(0, self.queue_window)
+
+    def plan_on(self, device: Device) -> PlanOptions:
+        """The settings of plans for this device: what is waited for on a processor launch by launch is not done by few of them."""
+        if self.window and device.traits.kind == "cpu":
+            return replace(self.plan, joins_launches=False)
+        return self.plan
 
     @property
     def wishes(self) -> dict[str, Any]:

@@ -6,7 +6,15 @@ import hashlib
 from dataclasses import dataclass
 
 from mace.opencl.filling import Filling
-from mace.opencl.jobs import BufferArgument, ConstantArgument, LocalArgument, ScalarArgument, Trial, TrialArgument
+from mace.opencl.jobs import (
+    BufferArgument,
+    ConstantArgument,
+    LocalArgument,
+    ScalarArgument,
+    Trial,
+    TrialArgument,
+    ZeroedArgument,
+)
 from mace.plan.plan import LaunchArg, LocalArg, Plan, Region
 from mace.plan.schedule import READ_POSITIONS
 from mace.tensor import Array
@@ -62,5 +70,5 @@ def _argument(arg: LaunchArg, blob: memoryview, brought: _Brought) -> TrialArgum
     if isinstance(arg, Region):
         if arg.pool == "constants":
             return brought.argument(blob, arg)
-        return BufferArgument(arg.nbytes)
+        return ZeroedArgument(arg.nbytes) if arg.pool == "counters" else BufferArgument(arg.nbytes)
     return LocalArgument(arg.nbytes) if isinstance(arg, LocalArg) else ScalarArgument(arg.value, arg.dtype)

@@ -53,6 +53,7 @@ class Executor:
         self._host: HostRunner | None = None
         self._arena = context.allocate(plan.arena_bytes) if plan.arena_bytes else None
         self._constants = context.constant(constants) if plan.constants_bytes else None
+        self._counters = context.allocate(plan.counters_bytes, zero=True) if plan.counters_bytes else None
         self._host_constants = _host_arrays(plan) if plan.host_values else {}
         self._images: dict[Region, Buffer] = {}
         self._batches = self._prepare(programs)
@@ -161,7 +162,7 @@ class Executor:
         return self._images[region]
 
     def _buffer(self, region: Region) -> Buffer:
-        pool = self._arena if region.pool == "arena" else self._constants
+        pool = {"arena": self._arena, "constants": self._constants, "counters": self._counters}[region.pool]
         if pool is None:
             raise OpenCLError(f"the plan has no {region.pool} for {region}")
         return pool.region(region.offset, region.nbytes)

@@ -128,8 +128,73 @@ MACE_BFLOAT16(4)
 MACE_BFLOAT16(8)
 MACE_BFLOAT16(16)
 
-// Of the first `id` items of a launch, how many belong to the part that has `own` of its `all` items, evenly mixed.
-#define MACE_SHARE(id, own, all) ((int)((long)(id) * (own) / (all)))
+// ---- Kernels that do several stages of a plan one after the other (plan/chain.py). Their groups of one work-item are workers:
+// each begins with its own share of a stage's items, goes on with what is left of the others', and waits until all are done.
+// Whoever has taken items is running, so nobody waits for a group that may never run: one alone would do everything.
+#define MACE_LINE 16                            // ints from one counter to the next: a cache line
+#define MACE_SHARE(worker, items, workers) ((int)((long)(worker) * (items) / (workers)))
+
+// A look at what others count, which leaves them the cache line. What it tells is asked for atomically before it is believed.
+#ifndef MACE_PEEK
+#define MACE_PEEK(counter) (*(counter))
+#endif
+
+// Take the next of `items` things, `chunk` at a time: the first of them, or `items` when none is left.
+static inline int mace_take(volatile __global int *next, int items, int chunk)
+{
+    return MACE_PEEK(next) >= items ? items : min(atomic_add(next, chunk), items);
+}
+
+// Say that so many are done; who waits for them sees what was written.
+static inline void mace_done(volatile __global int *done, int items)
+{
+    mem_fence(CLK_GLOBAL_MEM_FENCE);
+    atomic_add(done, items);
+}
+
+static inline void mace_wait(volatile __global int *done, int items)
+{
+    while (MACE_PEEK(done) < items)
+        ;
+    atomic_or(done, 0); // as a fence: what comes after is not read before
+    mem_fence(CLK_GLOBAL_MEM_FENCE);
+}
+
+// The number of this worker; those beyond `workers` have nothing to do.
+static inline int mace_arrive(volatile __global int *counters)
+{
+    return atomic_inc(counters);
+}
+
+// The last of `groups` to leave sets all counters back to zero for the next run.
+static inline void mace_leave(volatile __global int *counters, int groups, int lines)
+{
+    if (atomic_inc(counters + MACE_LINE) < groups - 1)
+        return;
+    for (int line = 0; line < lines; ++line)
+        atomic_xchg(counters + line * MACE_LINE, 0);
+}
+
+// One stage: the statements behind `chunk` do item `mace_item` of `items`.
+#define MACE_STAGE(number, workers, items, chunk, ...) \
+    do { \
+        volatile __global int *const mace_next = mace_counters + (2 + (number) * ((workers) + 1)) * MACE_LINE; \
+        volatile __global int *const mace_finished = mace_next + (workers) * MACE_LINE; \
+        for (int mace_turn = 0; mace_turn < (workers); ++mace_turn) { \
+            const int mace_owner = (mace_me + mace_turn) % (workers); \
+            const int mace_first = MACE_SHARE(mace_owner, items, workers); \
+            const int mace_own = MACE_SHARE(mace_owner + 1, items, workers) - mace_first; \
+            for (int mace_at; \
+                 (mace_at = mace_take(mace_next + mace_owner * MACE_LINE, mace_own, chunk)) < mace_own;) { \
+                const int mace_end = min(mace_at + (chunk), mace_own); \
+                for (int mace_item = mace_first + mace_at; mace_item < mace_first + mace_end; ++mace_item) { \
+                    __VA_ARGS__ \
+                } \
+                mace_done(mace_finished, mace_end - mace_at); \
+            } \
+        } \
+        mace_wait(mace_finished, items); \
+    } while (0)
 
 // Join one value of each of the `size` (a power of two) work-items of a group; everyone gets the result in `value`.
 #define MACE_GROUP_FOLD(join, value, shared, size) \

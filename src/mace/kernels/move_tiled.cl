@@ -20,9 +20,13 @@
 #define Y_OFFSET 0
 #endif
 
+#ifndef GROUP_ATTRIBUTE
+#define GROUP_ATTRIBUTE // reqd_work_group_size where it helps
+#endif
+
 #define AXES (RANK ? RANK : 1)
 
-__attribute__((vec_type_hint(UNITS)))
+GROUP_ATTRIBUTE
 __kernel void KERNEL_NAME(__global const UNIT *restrict x, __global UNIT *restrict y)
 {
     const int dims[AXES] = {DIMS}, xs[AXES] = {X_STRIDES}, ys[AXES] = {Y_STRIDES};

@@ -43,7 +43,6 @@
 #define LAST(p, D, K, END) min(K, ((END) - (p) + (D) - 1) / (D))
 
 GROUP_ATTRIBUTE
-__attribute__((vec_type_hint(VEC)))
 __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y)
 {
     const int tile = get_global_id(0), plane = get_global_id(1);

@@ -15,6 +15,9 @@
 #define MODE 0   // 0 maximum, 1 average
 #define AREA 1   // positions
 #endif
+#ifndef GROUP_ATTRIBUTE
+#define GROUP_ATTRIBUTE // reqd_work_group_size where it helps
+#endif
 
 #define VEC MACE_JOIN(float, V)
 #if MODE == 0
@@ -27,7 +30,7 @@
 #define TAKE(sum, v) sum += v
 #endif
 
-__attribute__((vec_type_hint(VEC)))
+GROUP_ATTRIBUTE
 __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y)
 {
     const int plane = get_global_id(0);

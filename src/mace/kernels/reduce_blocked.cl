@@ -17,8 +17,12 @@
 #define FINISH(a) (a)
 #define LANES const float lanes[4] = {r.s0, r.s1, r.s2, r.s3}; // the lanes of the result `r` as an array
 #endif
-#define PARTS 4 // independent partial results
+#ifndef GROUP_ATTRIBUTE
+#define GROUP_ATTRIBUTE             // reqd_work_group_size where it helps
+#endif
+#define PARTS 4                     // independent partial results
 
+GROUP_ATTRIBUTE
 __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y)
 {
     const int block = get_global_id(0);

@@ -20,7 +20,11 @@
 #define WALK k                      // offset of the current reduced element
 #define LOG_SUM_EXP 0               // 1: log of the sum of exponentials, kept in range by subtracting the maximum
 #endif
+#ifndef GROUP_ATTRIBUTE
+#define GROUP_ATTRIBUTE             // reqd_work_group_size where it helps
+#endif
 
+GROUP_ATTRIBUTE
 __kernel void KERNEL_NAME(__global const X_T *restrict x, __global Y_T *restrict y)
 {
     const int lane = (int)get_global_id(0) * VEC;

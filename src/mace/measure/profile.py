@@ -15,16 +15,21 @@ from mace.measure.peak import Peak, measure_peak
 from mace.measure.task import Result, Task
 from mace.opencl import select_device
 from mace.opencl.context import Context
+from mace.records import replace as changed
 
 
 def measure_profile(task: Task) -> Result:
     """Every launch's median time over ``runs`` passes in order, with its rates, and the device's measured limits.
 
+    Launches that a run does together are apart here, and compiled for it: within one there is no clock.
     Each pass follows directly on another that is not counted: between pieces of work a processor's threads sleep, and what
     is launched while they wake runs on one core.
     """
     context = Context(select_device(task.device), profiling=True)
-    with load(task.model, context=context, **task.engine_arguments()) as engine:
+    arguments = task.engine_arguments()
+    if context.device.traits.kind == "cpu":
+        arguments["options"] = changed(arguments["options"], joins_launches=False)
+    with load(task.model, context=context, **arguments) as engine:
         (sample,) = generated(engine.inputs, 1, 0, task.ranges, task.shapes)
         engine.run(sample)
         pairs = [pair for executor in engine.executors() for pair in executor.launches()]

@@ -22,6 +22,13 @@ class BufferArgument:
 
 
 @dataclass(frozen=True, slots=True)
+class ZeroedArgument:
+    """Device memory of this many bytes, all zero before the run."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LocalArgument:
     """Local memory of this many bytes."""
 
@@ -47,7 +54,7 @@ class ConstantArgument:
     image: tuple[int, int] | None = None
 
 
-TrialArgument: TypeAlias = BufferArgument | LocalArgument | ScalarArgument | ConstantArgument
+TrialArgument: TypeAlias = BufferArgument | ZeroedArgument | LocalArgument | ScalarArgument | ConstantArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ class Trial:
             match argument:
                 case BufferArgument(nbytes, image):
                     arguments.append(["buffer", nbytes, *image] if image else ["buffer", nbytes])
+                case ZeroedArgument(nbytes):
+                    arguments.append(["zeroed", nbytes])
                 case LocalArgument(nbytes):
                     arguments.append(["local", nbytes])
                 case ScalarArgument(value, dtype):
@@ -98,6 +107,8 @@ class Trial:
                     arguments.append(ConstantArgument(rest[0], value, rest[1], _image(rest[2:])))
                 case "buffer":
                     arguments.append(BufferArgument(value, _image(rest)))
+                case "zeroed":
+                    arguments.append(ZeroedArgument(value))
                 case _:
                     arguments.append(LocalArgument(value))
         local = None if data["local"] is None else tuple(data["local"])

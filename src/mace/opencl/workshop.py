@@ -22,6 +22,7 @@ from mace.opencl.jobs import (
     ProofJob,
     TimingJob,
     Trial,
+    ZeroedArgument,
 )
 from mace.opencl.kernel import Argument, Launch, LocalMemory, Program
 from mace.opencl.trimming import Trimmer
@@ -97,6 +98,8 @@ class Workshop:
             match argument:
                 case BufferArgument(nbytes):
                     before[index] = filled(trial.filling, nbytes, index + shift)
+                case ZeroedArgument(nbytes):
+                    before[index] = np.zeros(nbytes, np.uint8)
                 case ConstantArgument(nbytes, start):
                     before[index] = np.frombuffer(constants[start : start + nbytes], np.uint8)
         for index, content in before.items():
@@ -144,6 +147,8 @@ class Workshop:
             self._images.clear()
         for index, argument in enumerate(trial.arguments):
             match argument:
+                case ZeroedArgument(nbytes):
+                    arguments.append(self._buffer(first + index, nbytes))
                 case BufferArgument(nbytes) | ConstantArgument(nbytes):
                     buffer = self._buffer(first + index, nbytes)
                     if argument.image:

@@ -29,7 +29,7 @@ class PlanOptions:
     quick: bool = False
     """Only general variants, on the device's whole vectors: they compile in a part of the time."""
     joins_launches: bool = True
-    """Whether calls that need nothing of one another may be one launch (``plan/schedule.py``)."""
+    """Whether one launch may do several calls, at once (``plan/schedule.py``) or one after the other (``plan/chain.py``)."""
     build_options: str = "-cl-std=CL1.2 -cl-mad-enable"
     storage: Storage = "fp32"
     """``fp16`` and ``bf16`` halve memory and traffic of float32 models; sums stay in float32 (``plan/narrow.py``)."""

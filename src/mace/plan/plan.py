@@ -18,12 +18,12 @@ PLAN_VERSION = 1
 TEXEL_BYTES = 16
 """Four float32."""
 
-Pool = Literal["arena", "constants"]
+Pool = Literal["arena", "constants", "counters"]
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Region(NamedTuple):
-    """A range of bytes in the arena or in the blob of constants.
+    """A range of bytes in the arena, in the blob of constants, or of the counters in which the workers of a chain agree.
 
     With ``image``, width and height in texels of four float32, a kernel gets an image that holds these bytes.
     """
@@ -94,7 +94,8 @@ class KernelSpec(NamedTuple):
     template: str
     unit: int
     parts: tuple[tuple[str, int], ...] = ()
-    """Of a kernel that does what several would: the name that each has alone, and how many of its arguments are its own."""
+    """Of a kernel that does what several would (``plan/chain.py``): the name that each has alone, and how many of the arguments
+    are its own. They follow one another behind the counters."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,6 +116,8 @@ class Plan(NamedTuple):
     peak_live_bytes: int
     constants_key: str
     constants_bytes: int
+    counters_bytes: int = 0
+    """Memory that is zero before the first run, and after each again."""
     host_values: Mapping[str, Any] = NOTHING
     """Constants that only host steps can hold (text), by name, as ``graph.serialise.array_to_json`` writes them."""
     rest: bool = False

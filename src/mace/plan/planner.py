@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from mace.ops.registry import find, lowered, on_device
 from mace.ops.tunable import SEPARATOR
 from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
+from mace.plan.chain import chain_groups, chains, counter_bytes, instance_of_chain
 from mace.plan.join_attention import join_attention
 from mace.plan.join_bottlenecks import join_bottlenecks
 from mace.plan.join_moves import join_moves
@@ -28,12 +28,11 @@ from mace.plan.options import GENERIC_VECTOR, PlanOptions
 from mace.plan.pair_convolutions import pair_convolutions
 from mace.plan.plan import HostStep, KernelSpec, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg, Step
 from mace.plan.ports import whole_uses
-from mace.plan.schedule import Stage, Task, Work, schedule, scratch_name
+from mace.plan.schedule import Stage, Work, schedule, scratch_name
 from mace.plan.source import (
     Instance,
     build_options_for,
     instance_of,
-    instance_of_all,
     program_key,
     program_text,
     split_units,
@@ -85,7 +84,8 @@ class _Planner:
         self.blob = _Blob(self.alignment, graph.constants)
         self.aliases = Aliases(context, self.alignment)
         self.host_values: dict[str, Any] = {}
-        self.instances: dict[str, Instance] = {}
+        self.counters_bytes = 0
+        self.joins = options.joins_launches and not options.generic and context.device.kind == "cpu"
 
     # ---- what each node becomes -------------------------------------------------------------------------------------
     def lower(self) -> list[Work]:
@@ -125,9 +125,10 @@ class _Planner:
     def _on_device(self, value: str) -> bool:
         return on_device(self.laid.types.get(value))
 
-    def schedule(self, work: list[Work]) -> list[Stage]:
-        joins = self.options.joins_launches and not self.options.generic and self.context.device.kind == "cpu"
-        return schedule(work, self.aliases, frozenset(self.graph.constants), joins=joins)
+    def schedule(self, work: list[Work]) -> list[list[Stage]]:
+        """The stages of each launch, in order; a host step is by itself."""
+        stages = schedule(work, self.aliases, frozenset(self.graph.constants), joins=self.joins)
+        return chains(stages) if self.joins else [[stage] for stage in stages]
 
     # ---- where everything lies --------------------------------------------------------------------------------------
     def lifetimes(self, stages: list[Stage]) -> dict[str, Lifetime]:
@@ -197,23 +198,34 @@ class _Planner:
             case _:
                 raise TypeError(f"{node.op}: {arg!r} is no kernel argument")
 
-    def launch(self, tasks: Sequence[Task], offsets: Mapping[str, int]) -> tuple[Instance, Launch]:
-        """The kernel and the launch for these calls at once."""
-        calls = [call for _, call in tasks]
-        args = tuple(self.argument(node, a, offsets) for node, call in tasks for a in call.args)
-        alone = calls[0] if len(calls) == 1 else None
+    def launch(self, chain: Sequence[Stage], offsets: Mapping[str, int]) -> tuple[Instance, Launch]:
+        """The kernel and the launch for these stages."""
+        stages = [[call for _, call in stage.tasks] for stage in chain]
+        calls = [call for stage in stages for call in stage]
+        args = tuple(self.argument(*task, offsets) for stage in chain for task in stage.arguments())
         launch = Launch(
             kernel=0,
             args=args,
-            global_size=alone.global_size if alone else (sum(prod(c.global_size) for c in calls),),
-            local_size=alone.local_size if alone else (1,),
-            node=" + ".join(node.name or node.outputs[0] for node, _ in tasks),
-            op=" + ".join(node.op for node, _ in tasks),
+            global_size=calls[0].global_size,
+            local_size=calls[0].local_size,
+            node=", ".join(" + ".join(node.name or node.outputs[0] for node, _ in s.tasks) for s in chain),
+            op=", ".join(" + ".join(node.op for node, _ in s.tasks) for s in chain),
             flops=sum(c.flops for c in calls),
             nbytes=sum(a.nbytes for a in args if isinstance(a, Region)),
             tuning_key=SEPARATOR.join(c.tuning_key for c in calls if c.tuning_key),
         )
-        return instance_of_all(calls), launch
+        if len(calls) == 1:
+            return instance_of(calls[0]), launch
+        workers = max(1, self.context.device.compute_units)
+        counters = self.counters(counter_bytes(len(stages), workers))
+        launch = launch._replace(args=(counters, *args), global_size=(chain_groups(workers),), local_size=(1,))
+        return instance_of_chain(stages, workers), launch
+
+    def counters(self, nbytes: int) -> Region:
+        """Memory of its own for the counters of one launch."""
+        offset = self.counters_bytes
+        self.counters_bytes += -(-nbytes // self.alignment) * self.alignment
+        return Region("counters", offset, nbytes)
 
     def host_step(self, node: Node, offsets: Mapping[str, int]) -> HostStep:
         inputs = tuple(self.place(v, v, offsets) if v else None for v in (*node.inputs, *node.captured))
@@ -222,16 +234,15 @@ class _Planner:
         return HostStep(node_to_json(node), inputs, outputs, floats)
 
     def plan(self) -> tuple[Plan, tuple[str, ...], Array]:
-        stages = self.schedule(self.lower())
+        launches = self.schedule(self.lower())
+        stages = [stage for chain in launches for stage in chain]
         lifetimes = self.lifetimes(stages)
         offsets, arena = place(lifetimes, self.alignment)
         drafts: list[tuple[Instance | None, Step]] = []
-        for stage in stages:
-            if stage.host is not None:
-                drafts.append((None, self.host_step(stage.host, offsets)))
-            else:
-                drafts.append(self.launch(stage.tasks, offsets))
-        uses = whole_uses(stages, self.aliases, self.graph.inputs, tuple(self.laid.outputs.values()))
+        for chain in launches:
+            host = chain[0].host
+            drafts.append(self.launch(chain, offsets) if host is None else (None, self.host_step(host, offsets)))
+        uses = whole_uses(launches, self.aliases, self.graph.inputs, tuple(self.laid.outputs.values()))
         inputs = tuple(self.place(v, v, offsets)._replace(uses=uses.get(v, ())) for v in self.graph.inputs)
         outputs = tuple(self.place(o, v, offsets)._replace(uses=uses.get(v, ())) for o, v in self.laid.outputs.items())
 
@@ -253,6 +264,7 @@ class _Planner:
             peak_live_bytes=peak_live(tuple(lifetimes.values())),
             constants_key=hashlib.sha256(blob.data).hexdigest(),
             constants_bytes=blob.size,
+            counters_bytes=self.counters_bytes,
             host_values=self.host_values,
         )
         return plan, sources, blob

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mace.ops.lowering import Read, Write
 from mace.plan.aliases import Aliases
+from mace.plan.chain import first_argument
 from mace.plan.schedule import Stage
 
 
@@ -22,21 +23,21 @@ class _Memory:
 
 
 def whole_uses(
-    stages: Sequence[Stage], aliases: Aliases, inputs: Iterable[str], outputs: Sequence[str]
+    launches: Iterable[Sequence[Stage]], aliases: Aliases, inputs: Iterable[str], outputs: Sequence[str]
 ) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Input or output value → every (launch, argument) that is given its memory.
+    """Input or output value → every (launch, argument) that is given its memory. ``launches`` are the stages of each.
 
     Left out are values of whose memory only a part is used somewhere, those that a host step touches, that are another input
     or output as well, and inputs that something is written over.
     """
     found: dict[str, _Memory] = defaultdict(lambda: _Memory([]))
     launch = 0
-    for stage in stages:
-        if stage.host is not None:
-            for value in (*stage.host.reads(), *(o for o in stage.host.outputs if o)):
+    for chain in launches:
+        if (host := chain[0].host) is not None:
+            for value in (*host.reads(), *(o for o in host.outputs if o)):
                 found[aliases.slot(value).root].whole = False
             continue
-        for number, arg in enumerate(arg for _, call in stage.tasks for arg in call.args):
+        for number, arg in enumerate((a for stage in chain for _, a in stage.arguments()), first_argument(chain)):
             if isinstance(arg, Read | Write):
                 slot = aliases.slot(arg.value)
                 memory = found[slot.root]

@@ -1,7 +1,6 @@
-"""What is done one after the other, and what at once: on CPUs, short calls that need nothing of one another become one launch.
+"""What is done one after the other, and what at once: on CPUs, short calls that need nothing of one another are one stage.
 
-A launch costs the thread that enqueues it some microseconds, in which it keeps a core from computing, and the cores wait for
-each other at its end. Branches of a network, such as the heads of a detector, spare that.
+At the end of a stage the cores wait for one another. Branches of a network, such as the heads of a detector, spare that.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from math import prod
 from typing import NamedTuple
 
 from mace.graph.ir import Node
-from mace.ops.lowering import Constant, KernelCall, Read, Scratch, Write
+from mace.ops.lowering import Arg, Constant, KernelCall, Read, Scratch, Write
 from mace.plan.aliases import Aliases
 
 MAX_PARTS = 4
 MAX_ARGUMENTS = 32
 SHORT_FLOPS = 20_000_000
-"""Calls of more floating-point operations are launched by themselves: beside some fifty microseconds a launch costs little,
-while a kernel that is a part of another is compiled for it once more."""
+"""Calls of more floating-point operations are stages by themselves: beside some fifty microseconds waiting costs little, while
+the memory of all that is done at once is needed at once."""
 READ_POSITIONS = frozenset(
     {"gather_axis", "gather_elements", "gather_nd", "one_hot", "reverse_sequence"}
     | {"scatter_elements", "scatter_nd", "unpool"}
@@ -44,10 +43,14 @@ class Task(NamedTuple):
 
 @dataclass(slots=True)
 class Stage:
-    """One step of a plan: a host step, or calls that are launched as one."""
+    """A host step, or calls that are done at once."""
 
     host: Node | None = None
     tasks: list[Task] = field(default_factory=list)
+
+    def arguments(self) -> Iterator[tuple[Node, Arg]]:
+        """Those of all its calls in order, with the nodes that the calls are parts of."""
+        return ((node, arg) for node, call in self.tasks for arg in call.args)
 
 
 class _Span(NamedTuple):
@@ -102,7 +105,7 @@ class _Scheduler:
     def add(self, task: Task) -> None:
         spans = list(self.touched(task))
         at = len(self.stages)
-        if self.joins and _may_join(task.call):
+        if self.joins and _is_short(task.call):
             first = max(map(self.after, spans), default=self.barrier)
             at = next((s for s in range(first, at) if self.has_room(s, task.call)), at)
         if at == len(self.stages):
@@ -130,18 +133,18 @@ class _Scheduler:
 
     def has_room(self, number: int, call: KernelCall) -> bool:
         tasks = self.stages[number].tasks
-        if not tasks or len(tasks) >= MAX_PARTS or not _may_join(tasks[0].call):
+        if not tasks or len(tasks) >= MAX_PARTS or not _is_short(tasks[0].call):
             return False
         return len(call.args) + sum(len(t.call.args) for t in tasks) <= MAX_ARGUMENTS
 
 
-def _may_join(call: KernelCall) -> bool:
-    """Whether it is short and its work-items are groups of their own, so that the compiler makes nothing of their neighbourhood."""
-    if (
-        call.flops > SHORT_FLOPS
-        or call.template in READ_POSITIONS
-        or call.local_size is None
-        or prod(call.local_size) != 1
-    ):
+def _is_short(call: KernelCall) -> bool:
+    return call.flops <= SHORT_FLOPS and may_join(call)
+
+
+def may_join(call: KernelCall) -> bool:
+    """Whether a launch may do it beside others: its work-items are groups of their own, so that the compiler makes nothing of
+    their neighbourhood."""
+    if call.template in READ_POSITIONS or call.local_size is None or prod(call.local_size) != 1:
         return False
     return all(isinstance(a, Read | Write | Scratch) or (isinstance(a, Constant) and not a.image) for a in call.args)

@@ -17,13 +17,15 @@ from mace.plan.plan import (
     LocalArg,
     Place,
     Plan,
+    Pool,
     Region,
     ScalarArg,
     Step,
 )
 from mace.tensor import DType, TensorType
 
-_POOLS = {"arena": "a", "constants": "c"}
+_POOLS: dict[Pool, str] = {"arena": "a", "constants": "c", "counters": "n"}
+_POOL_OF = {letter: pool for pool, letter in _POOLS.items()}
 
 
 def _region(r: Region) -> list[Any]:
@@ -85,6 +87,7 @@ def plan_to_json(plan: Plan) -> bytes:
         "peak_live_bytes": plan.peak_live_bytes,
         "constants_key": plan.constants_key,
         "constants_bytes": plan.constants_bytes,
+        "counters_bytes": plan.counters_bytes,
         "host_values": dict(plan.host_values),
         "rest": plan.rest,
         "notes": dict(plan.notes),
@@ -98,14 +101,14 @@ class _Reader:
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
         self.launches = [s for s in data["steps"] if s[0] == "L"]
-        self.limits = {"a": int(data["arena_bytes"]), "c": int(data["constants_bytes"])}
+        self.limits = {letter: int(data[f"{pool}_bytes"]) for letter, pool in _POOL_OF.items()}
 
     def region(self, r: list[Any]) -> Region:
         pool, offset, nbytes = r[0], int(r[1]), int(r[2])
         if pool not in self.limits or offset < 0 or nbytes < 0 or offset + nbytes > self.limits[pool]:
             raise ValueError(f"region {r} lies outside its pool")
         if len(r) == 3:
-            return Region("arena" if pool == "a" else "constants", offset, nbytes)
+            return Region(_POOL_OF[pool], offset, nbytes)
         width, height = (int(n) for n in r[3])
         if pool != "c" or min(width, height) < 1 or width * height * TEXEL_BYTES != nbytes:
             raise ValueError(f"region {r} holds no image")
@@ -170,6 +173,7 @@ class _Reader:
             peak_live_bytes=int(d["peak_live_bytes"]),
             constants_key=str(d["constants_key"]),
             constants_bytes=int(d["constants_bytes"]),
+            counters_bytes=int(d["counters_bytes"]),
             host_values=d["host_values"],
             rest=bool(d["rest"]),
             notes=d["notes"],

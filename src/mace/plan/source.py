@@ -1,17 +1,15 @@
-"""From kernel calls to program text: each distinct specialisation of a template becomes one kernel with a name of its own,
-and so does each group of them that one launch does."""
+"""From kernel calls to program text: each distinct specialisation of a template becomes one kernel with a name of its own."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from math import prod
 
-from mace.ops.lowering import GROUP_OF_ONE, Constant, Define, KernelCall, Read
+from mace.ops.lowering import Define, KernelCall
 
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 
@@ -49,7 +47,8 @@ class Instance:
     template: str
     text: str
     parts: tuple[tuple[str, int], ...] = ()
-    """Of a kernel that does what several would: the name that each has alone, and how many arguments it takes."""
+    """Of a kernel that does what several would (``plan/chain.py``): the name that each has alone, and how many arguments it
+    takes."""
 
 
 def instance_of(call: KernelCall, name: str = "") -> Instance:
@@ -71,58 +70,6 @@ def instance_of(call: KernelCall, name: str = "") -> Instance:
         ]
     )
     return Instance(name, call.template, text)
-
-
-def instance_of_all(calls: Sequence[KernelCall]) -> Instance:
-    """One kernel for several calls of groups of one work-item, whose arguments follow one another.
-
-    Work-items of all calls are mixed evenly, so that however they are shared out, everybody gets the same part of each.
-    """
-    if len(calls) == 1:
-        return instance_of(calls[0])
-    alone = [instance_of(call) for call in calls]
-    sizes = [prod(call.global_size) for call in calls]
-    whole = hashlib.sha256(repr([(a.text, c.global_size) for a, c in zip(alone, calls, strict=True)]).encode())
-    digest = whole.hexdigest()[:16]
-    name = f"together_{digest}"
-    texts: list[str] = []
-    branches: list[str] = []
-    parameters: list[str] = []
-    item = "(int)get_global_id(0)"
-    for number, (call, own) in enumerate(zip(calls, sizes, strict=True)):
-        rest, function = sum(sizes[number:]), f"{call.template}_{digest}_{number}"
-        texts.append(_part(call, function, f"MACE_SHARE({item}, {own}, {rest})"))
-        first = len(parameters)
-        parameters += [f"{'const ' if isinstance(a, Read | Constant) else ''}void" for a in call.args]
-        arguments = ", ".join(f"a{i}" for i in range(first, len(parameters)))
-        condition = f"if (MACE_SHARE({item} + 1, {own}, {rest}) > MACE_SHARE({item}, {own}, {rest})) "
-        branches.append(f"{condition if own < rest else ''}{function}({arguments});")
-        item = f"({item} - MACE_SHARE({item}, {own}, {rest}))"
-    listed = ", ".join(f"__global {kind} *restrict a{i}" for i, kind in enumerate(parameters))
-    kernel = f"{GROUP_OF_ONE} __kernel void {name}({listed})\n{{\n    " + "\n    else ".join(branches) + "\n}\n"
-    parts = tuple((a.name, len(c.args)) for a, c in zip(alone, calls, strict=True))
-    return Instance(name, "+".join(a.template for a in alone), "".join([*texts, kernel]), parts)
-
-
-def _part(call: KernelCall, name: str, item: str) -> str:
-    """A template as a function that takes ``item``, an expression, for the number of its work-item."""
-    width, height = (*call.global_size, 1)[:2]
-    ids = f"((d) == 0 ? {item} % {width} : (d) == 1 ? {item} / {width} % {height} : {item} / {width * height})"
-    around = {
-        "__kernel": "static inline",
-        "reqd_work_group_size(x, y, z)": "unused",  # attributes that only a kernel may have
-        "vec_type_hint(type)": "unused",
-        "get_global_id(d)": ids,
-        "get_group_id(d)": "get_global_id(d)",
-        "get_local_id(d)": "0",
-    }
-    return "".join(
-        [
-            *(f"#define {k} {v}\n" for k, v in around.items()),
-            instance_of(call, name).text,
-            *(f"#undef {k.split('(')[0]}\n" for k in around),
-        ]
-    )
 
 
 def program_text(instances: Iterable[Instance]) -> str:

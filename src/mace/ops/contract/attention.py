@@ -16,9 +16,8 @@ from mace.graph.expr import Expr
 from mace.graph.ir import MACE_DOMAIN, Node
 from mace.ops.contract.common import operand
 from mace.ops.contract.register_tile import TILE_CYCLES, RegisterTile, makespan, vector_registers
-from mace.ops.contract.vectors import group_defines
 from mace.ops.expression import NotRenderedError, TailOperand, render_tail
-from mace.ops.lowering import Arg, Define, KernelCall, LowerContext, Operator, Scratch, Write
+from mace.ops.lowering import Arg, Define, KernelCall, LowerContext, Operator, Scratch, Write, group_defines
 from mace.ops.move.strided import StridedCopy
 from mace.ops.reduce.access import fold_lanes
 from mace.ops.reduce.softmax import fresh_lanes

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mace.graph.ir import Node
 from mace.ops.contract.conv_problem import ConvProblem
-from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, tail_defines, vector_defines
-from mace.ops.lowering import Constant, Define, KernelCall, Layout, LowerContext, Read, Write
+from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, tail_defines, vector_defines
+from mace.ops.lowering import Constant, Define, KernelCall, Layout, LowerContext, Read, Write, group_defines
 from mace.ops.tunable import Space, tuning_key
 
 

@@ -29,9 +29,21 @@ from mace.ops.contract.register_tile import (
     makespan,
     tiles,
 )
-from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, group_defines, tail_defines, vector_defines
+from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, tail_defines, vector_defines
 from mace.ops.expression import NotRenderedError
-from mace.ops.lowering import Arg, Constant, Define, KernelCall, Layout, LowerContext, Operator, Read, Scratch, Write
+from mace.ops.lowering import (
+    Arg,
+    Constant,
+    Define,
+    KernelCall,
+    Layout,
+    LowerContext,
+    Operator,
+    Read,
+    Scratch,
+    Write,
+    group_defines,
+)
 from mace.ops.tunable import SEPARATOR, Params, Problem, Space, choose, register, tuning_key
 from mace.tensor import TensorType
 

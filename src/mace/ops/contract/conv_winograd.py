@@ -18,8 +18,8 @@ from mace.ops.contract.conv_blocked import CONV_BLOCKED, pack_weights, tile_defi
 from mace.ops.contract.conv_call import operands, output_block
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.register_tile import TILE_CYCLES
-from mace.ops.contract.vectors import bias_vector, blocked_tail, group_defines, vector_defines
-from mace.ops.lowering import Constant, Define, KernelCall, Layout, LowerContext, Read, Scratch, Write
+from mace.ops.contract.vectors import bias_vector, blocked_tail, vector_defines
+from mace.ops.lowering import Constant, Define, KernelCall, Layout, LowerContext, Read, Scratch, Write, group_defines
 from mace.ops.packing import packer
 from mace.ops.tunable import SEPARATOR, Params, Problem, Space, choose, register, tuning_key
 from mace.tensor import Array, DType

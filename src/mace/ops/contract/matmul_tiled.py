@@ -12,9 +12,9 @@ from mace.graph.ir import Node
 from mace.ops.contract.common import Tail, operand, tail_of
 from mace.ops.contract.product import Product, bias_strides
 from mace.ops.contract.register_tile import L1_BYTES, L2_BYTES, LATENCY, TILE_CYCLES, makespan, vector_registers
-from mace.ops.contract.vectors import all_real, group_defines, tail_defines, vector_defines
+from mace.ops.contract.vectors import all_real, tail_defines, vector_defines
 from mace.ops.expression import NotRenderedError
-from mace.ops.lowering import Arg, Constant, Define, KernelCall, LowerContext, Write
+from mace.ops.lowering import Arg, Constant, Define, KernelCall, LowerContext, Write, group_defines
 from mace.ops.packing import packer
 from mace.ops.tunable import Params, Problem, Space, choose, register, tuning_key
 from mace.tensor import Array

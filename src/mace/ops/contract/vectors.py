@@ -1,12 +1,11 @@
-"""What fast contractions share: vector loads and stores per element type, bias, tail, work-groups of one on CPUs."""
+"""What fast contractions share: vector loads and stores per element type, bias, tail."""
 
 from __future__ import annotations
 
-from mace.device import DeviceTraits
 from mace.graph.ir import Node
 from mace.ops.contract.common import Tail, tail_of
 from mace.ops.expression import NotRenderedError
-from mace.ops.lowering import GROUP_OF_ONE, Arg, Constant, Define, Layout, LowerContext
+from mace.ops.lowering import Arg, Constant, Define, Layout, LowerContext
 from mace.ops.storage import access_suffix, storage_defines
 from mace.tensor import DType
 
@@ -23,16 +22,6 @@ def vector_defines(operand: str, dtype: DType) -> dict[str, Define]:
 def all_real(values: tuple[str, ...], ctx: LowerContext) -> bool:
     """Whether all these values are of types the vector kernels store."""
     return all(ctx.type(v).dtype in REAL for v in values if v)
-
-
-def group_defines(device: DeviceTraits) -> tuple[dict[str, Define], tuple[int, ...] | None]:
-    """Macro GROUP_ATTRIBUTE and the local size: one work-item per group on CPUs.
-
-    A CPU compiler then has nothing to vectorise across work-items, which would tear the explicit vectors apart.
-    """
-    if device.kind == "cpu":
-        return {"GROUP_ATTRIBUTE": GROUP_OF_ONE}, (1,)
-    return {"GROUP_ATTRIBUTE": ""}, None
 
 
 LONG_TAIL = 500

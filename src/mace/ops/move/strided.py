@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mace.device import DeviceTraits
-from mace.ops.lowering import GROUP_OF_ONE, Define, KernelCall, LowerContext, Read, Write
+from mace.ops.lowering import GROUP_OF_ONE, Define, KernelCall, LowerContext, Read, Write, group_defines
 from mace.tensor import DType
 
 INT_MAX = 2**31 - 1
@@ -77,7 +77,7 @@ class StridedCopy:
         copy, unit = self.widened(dtype.itemsize, _WIDEST.get(device.kind, 16))
         if device.kind == "cpu" and prod(copy.dims) <= FEW_UNITS:
             return _few(copy, x, y, unit)
-        return _tiled(copy, x, y, unit, _TILES.get(device.kind, 8)) or _plain(copy, x, y, unit, device)
+        return _tiled(copy, x, y, unit, device) or _plain(copy, x, y, unit, device)
 
     def calls(self, x: str, y: str, dtype: DType, device: DeviceTraits) -> list[KernelCall]:
         """As :meth:`call`, as the list that a lowering returns."""
@@ -125,7 +125,7 @@ def _plain(copy: StridedCopy, x: str, y: str, unit: int, device: DeviceTraits) -
     return KernelCall("move_strided", defines, (Read(x), Write(y)), size)
 
 
-def _tiled(copy: StridedCopy, x: str, y: str, unit: int, tile: int) -> KernelCall | None:
+def _tiled(copy: StridedCopy, x: str, y: str, unit: int, device: DeviceTraits) -> KernelCall | None:
     """A transposition of two axes, one contiguous in the source and the other in the target, by square tiles."""
     if len(copy.dims) < 2 or unit > 8 or copy.y_strides[-1] != 1 or copy.x_strides[-1] <= 1:
         return None
@@ -134,7 +134,9 @@ def _tiled(copy: StridedCopy, x: str, y: str, unit: int, tile: int) -> KernelCal
         return None
     batch = [a for a in range(len(copy.dims) - 1) if a != rows]
     dims = tuple(copy.dims[a] for a in batch)
+    tile, (group_macros, local) = _TILES.get(device.kind, 8), group_defines(device, axes=3)
     defines: dict[str, Define] = {
+        **group_macros,
         "UNIT": UNIT_TYPES[unit],
         "UNITS": f"{UNIT_TYPES[unit]}8",
         "TILE": tile,
@@ -150,7 +152,7 @@ def _tiled(copy: StridedCopy, x: str, y: str, unit: int, tile: int) -> KernelCal
         "Y_OFFSET": copy.y_offset,
     }
     size = (-(-copy.dims[rows] // tile), -(-copy.dims[-1] // tile), prod(dims))
-    return KernelCall("move_tiled", defines, (Read(x), Write(y)), size)
+    return KernelCall("move_tiled", defines, (Read(x), Write(y)), size, local)
 
 
 def listed(values: tuple[int, ...]) -> str:

@@ -7,7 +7,7 @@ from math import prod
 
 from mace.graph.ir import Node
 from mace.ops.expression import scalar_literal, vector_type
-from mace.ops.lowering import Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
+from mace.ops.lowering import Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write, group_defines
 from mace.ops.reduce.access import fold_lanes, loaded, stored
 from mace.ops.reduce.axes import MAX_ELEMENTS, Group, dividing_lanes, groups_of, reduced_axes, share_rows
 from mace.ops.storage import compute_type, has_kernels
@@ -147,7 +147,9 @@ def _blocked(node: Node, ctx: LowerContext, problem: _Problem) -> KernelCall:
     block, dims = ctx.layout(x).block, ctx.dims(x)
     base = problem.base
     lanes = ", ".join(f"r.s{lane:x}" for lane in range(block))
+    group_macros, local = group_defines(ctx.device, axes=2)
     defines: dict[str, Define] = {
+        **group_macros,
         **problem.defines(),
         "C": dims[1],
         "BLOCK": block,
@@ -159,7 +161,7 @@ def _blocked(node: Node, ctx: LowerContext, problem: _Problem) -> KernelCall:
         "LANES": f"const {base} lanes[{block}] = {{{lanes}}};",
     }
     size = (-(-dims[1] // block), dims[0])
-    return KernelCall("reduce_blocked", defines, (Read(x), Write(y)), size, None, ctx.type(x).size)
+    return KernelCall("reduce_blocked", defines, (Read(x), Write(y)), size, local, ctx.type(x).size)
 
 
 def _general(node: Node, ctx: LowerContext, problem: _Problem, groups: tuple[Group, ...]) -> KernelCall:
@@ -170,7 +172,9 @@ def _general(node: Node, ctx: LowerContext, problem: _Problem, groups: tuple[Gro
     lanes = dividing_lanes(inner, ctx.device) if problem.count else 1
     base = problem.base
     outer, inmost, walk = _loops(reduced)
+    group_macros, local = group_defines(ctx.device, axes=2) if lanes > 1 else ({}, None)
     defines: dict[str, Define] = {
+        **group_macros,
         **problem.defines(),
         "VEC": lanes,
         "INNER": inner,
@@ -185,7 +189,7 @@ def _general(node: Node, ctx: LowerContext, problem: _Problem, groups: tuple[Gro
         "LOG_SUM_EXP": int(node.op == "ReduceLogSumExp"),
     }
     size = (inner // lanes, prod(g.size for g in kept))
-    return KernelCall("reduce_general", defines, (Read(x), Write(y)), size, None, max(ctx.type(x).size, 1))
+    return KernelCall("reduce_general", defines, (Read(x), Write(y)), size, local, max(ctx.type(x).size, 1))
 
 
 def _row_base(kept: list[Group]) -> str:

@@ -6,7 +6,7 @@ from math import prod
 
 from mace.graph.ir import Node
 from mace.ops.contract.vectors import REAL, vector_defines
-from mace.ops.lowering import Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
+from mace.ops.lowering import Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write, group_defines
 from mace.ops.move.strided import fits_int32
 from mace.ops.storage import compute_type, has_kernels, storage_defines
 from mace.ops.window.pool import BLOCK_WIDTHS, MODES, lowest
@@ -38,7 +38,9 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     if not block or ctx.layout(y).block != block:
         return None
     n, c, *extents = ctx.dims(x)
+    group_macros, local = group_defines(ctx.device)
     defines: dict[str, Define] = {
+        **group_macros,
         **vector_defines("X", ctx.type(x).dtype),
         **vector_defines("Y", ctx.type(y).dtype),
         "V": block,
@@ -46,7 +48,7 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
         "AREA": prod(extents),
     }
     size = (n * -(-c // block),)
-    return [KernelCall("pool_global_blocked", defines, (Read(x), Write(y)), size, flops=ctx.type(x).size)]
+    return [KernelCall("pool_global_blocked", defines, (Read(x), Write(y)), size, local, ctx.type(x).size)]
 
 
 def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:

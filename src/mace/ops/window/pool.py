@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from mace.graph.ir import Node
-from mace.ops.contract.vectors import REAL, group_defines, vector_defines
+from mace.ops.contract.vectors import REAL, vector_defines
 from mace.ops.geometry import Window, extent_defines, three
-from mace.ops.lowering import Arg, Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write
+from mace.ops.lowering import Arg, Define, KernelCall, LayoutWish, LowerContext, Operator, Read, Write, group_defines
 from mace.ops.move.strided import fits_int32
 from mace.ops.storage import compute_type, has_kernels, storage_defines
 from mace.tensor import DType
@@ -81,8 +81,7 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     oh, ow = ctx.dims(y)[2:]
     window = _window(node, ctx)
     tile = next(t for t in (4, 2, 1) if t <= ow)
-    # PoCL runs many work-items of a group in one loop, with their sums in memory; Intel's runtime is faster in its own groups.
-    group_macros, local = group_defines(ctx.device) if ctx.device.family == "pocl-cpu" else ({}, None)
+    group_macros, local = group_defines(ctx.device, axes=2)
     defines: dict[str, Define] = {
         **group_macros,
         **vector_defines("X", ctx.type(x).dtype),
@@ -99,7 +98,7 @@ def blocked(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     blocks = n * -(-c // block)
     flops = ctx.type(y).size * prod(window.kernel)
     space = -(-ow // tile) * oh, blocks
-    return [KernelCall("pool_blocked", defines, (Read(x), Write(y)), space, (1, 1) if local else None, flops)]
+    return [KernelCall("pool_blocked", defines, (Read(x), Write(y)), space, local, flops)]
 
 
 def wish(node: Node, ctx: LowerContext, block: int) -> LayoutWish | None:

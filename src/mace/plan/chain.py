@@ -1,0 +1,153 @@
+"""Stages that one launch does one after the other: on CPUs, everything between two steps of the host, in a few kernels.
+
+A launch costs the thread that enqueues it some microseconds, and at its end the cores wait for one another asleep. Inside one
+launch waiting costs a tenth of a microsecond, a core that is late has its share done by the others, and the same core goes on
+with the rows that it has just made. ``common.cl`` has what the kernels are made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from math import prod
+
+from mace.ops.lowering import GROUP_OF_ONE, Arg, Constant, KernelCall, Read, Scratch, Write
+from mace.plan.schedule import Stage, may_join
+from mace.plan.source import Instance, instance_of
+
+MAX_STAGES = 16
+"""More in one kernel spare nothing, and programs are compiled side by side, which needs several kernels."""
+MAX_ARGUMENTS = 120
+"""Any device takes 1024 bytes of arguments (OpenCL 1.2, table 4.3, CL_DEVICE_MAX_PARAMETER_SIZE): 128 pointers."""
+CHUNKS = 8
+"""A worker takes its share of a stage in so many pieces, the last of which others may do for it."""
+GROUPS_PER_WORKER = 4
+"""Groups of a launch for each worker: a runtime that gives a thread several at a time then still has some for every thread."""
+OPENING = "void KERNEL_NAME("
+"""Where a template's parameters begin."""
+LINE_BYTES = 64
+"""From one counter to the next, as MACE_LINE in ``common.cl``."""
+
+
+def chains(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """The stages in order, gathered by the launches that do them; a host step is by itself."""
+    found: list[list[Stage]] = []
+    for run in _joinable_runs(stages):
+        pieces = -(-len(run) // MAX_STAGES)
+        arguments = 0
+        for number, stage in enumerate(run):
+            count = sum(len(call.args) for _, call in stage.tasks)
+            if number * pieces // len(run) != (number - 1) * pieces // len(run) or arguments + count > MAX_ARGUMENTS:
+                found.append([])
+                arguments = 0
+            found[-1].append(stage)
+            arguments += count
+    return found
+
+
+def _joinable_runs(stages: Iterable[Stage]) -> Iterator[list[Stage]]:
+    """As many neighbours at a time as one launch could do, but for their number."""
+    run: list[Stage] = []
+    for stage in stages:
+        if stage.host is None and all(may_join(call) for _, call in stage.tasks):
+            run.append(stage)
+            continue
+        if run:
+            yield run
+            run = []
+        yield [stage]
+    if run:
+        yield run
+
+
+def first_argument(chain: Sequence[Stage]) -> int:
+    """The place of the first call's first argument among those of the launch: of several calls, behind the counters."""
+    return int(sum(len(stage.tasks) for stage in chain) > 1)
+
+
+def counter_bytes(stages: int, workers: int) -> int:
+    """Memory in which the workers of a chain of so many stages agree; zero before the first run and after each."""
+    return _lines(stages, workers) * LINE_BYTES
+
+
+def _lines(stages: int, workers: int) -> int:
+    """Those that have come, those that have gone; and for each stage what each one has taken, and what is done."""
+    return 2 + stages * (workers + 1)
+
+
+def chain_groups(workers: int) -> int:
+    """Work-groups of a chain's launch."""
+    return GROUPS_PER_WORKER * workers
+
+
+def instance_of_chain(stages: Sequence[Sequence[KernelCall]], workers: int) -> Instance:
+    """One kernel for calls whose work-items are groups of their own: stage after stage, the calls of one side by side.
+
+    Its arguments are the counters and then those of all calls in order.
+    """
+    calls = [call for stage in stages for call in stage]
+    alone = {id(call): instance_of(call) for call in calls}
+    whole = [[(alone[id(c)].text, c.global_size) for c in stage] for stage in stages]
+    digest = hashlib.sha256(repr((workers, whole)).encode()).hexdigest()[:16]
+    name, parameters = f"chain_{digest}", ["volatile __global int *mace_counters"]
+    functions: dict[tuple[str, tuple[int, ...]], str] = {}
+    texts: list[str] = []
+    body: list[str] = []
+    for number, stage in enumerate(stages):
+        items, first, branches = sum(prod(call.global_size) for call in stage), 0, []
+        for call in stage:
+            key = alone[id(call)].name, call.global_size[:-1]
+            if key not in functions:
+                functions[key] = f"{call.template}_{digest}_{len(functions)}"
+                texts.append(_function(call, functions[key]))
+            arguments = ", ".join(f"a{len(parameters) - 1 + i}" for i in range(len(call.args)))
+            parameters += [_parameter(arg, len(parameters) - 1 + i) for i, arg in enumerate(call.args)]
+            item = f"mace_item - {first}" if first else "mace_item"
+            first += prod(call.global_size)
+            condition = f"if (mace_item < {first}) " if first < items else ""
+            branches.append(f"{condition}{functions[key]}({item}, {arguments});")
+        chunk = max(1, items // (workers * CHUNKS))
+        body.append(f"        MACE_STAGE({number}, {workers}, {items}, {chunk}, {' else '.join(branches)});")
+    kernel = "\n".join(
+        [
+            f"{GROUP_OF_ONE} __kernel void {name}({', '.join(parameters)})",
+            "{",
+            "    const int mace_me = mace_arrive(mace_counters);",
+            f"    if (mace_me < {workers}) {{",
+            *body,
+            "    }",
+            f"    mace_leave(mace_counters, {chain_groups(workers)}, {_lines(len(stages), workers)});",
+            "}\n",
+        ]
+    )
+    parts = tuple((alone[id(call)].name, len(call.args)) for call in calls)
+    return Instance(name, "+".join(call.template for call in calls), "".join([*texts, kernel]), parts)
+
+
+def _parameter(arg: Arg, number: int) -> str:
+    # Not restrict: a stage reads what the one before wrote. Inside its function an argument is.
+    assert isinstance(arg, Read | Write | Scratch | Constant)
+    return f"__global {'const ' if isinstance(arg, Read | Constant) else ''}void *a{number}"
+
+
+def _function(call: KernelCall, name: str) -> str:
+    """A template as a function whose first argument is the number of its work-item."""
+    width, height = (*call.global_size, 1)[:2]
+    item = "mace_id"
+    ids = f"((d) == 0 ? {item} % {width} : (d) == 1 ? {item} / {width} % {height} : {item} / {width * height})"
+    around = {
+        "__kernel": "static __attribute__((noinline))",  # the same code wherever it is called: it is compiled once
+        "reqd_work_group_size(x, y, z)": "unused",  # attributes that only a kernel may have
+        "vec_type_hint(type)": "unused",
+        "get_global_id(d)": ids if len(call.global_size) > 1 else item,
+        "get_group_id(d)": "get_global_id(d)",
+        "get_local_id(d)": "0",
+    }
+    text = instance_of(call, name).text
+    return "".join(
+        [
+            *(f"#define {k} {v}\n" for k, v in around.items()),
+            text.replace(OPENING, f"{OPENING}const int {item}, "),
+            *(f"#undef {k.split('(')[0]}\n" for k in around),
+        ]
+    )
