@@ -160,16 +160,10 @@ static inline void mace_wait(volatile __global int *done, int items)
     mem_fence(CLK_GLOBAL_MEM_FENCE);
 }
 
-// The number of this worker; those beyond `workers` have nothing to do.
-static inline int mace_arrive(volatile __global int *counters)
+// The last of the workers to leave sets all counters back to zero for the next run.
+static inline void mace_leave(volatile __global int *counters, int workers, int lines)
 {
-    return atomic_inc(counters);
-}
-
-// The last of `groups` to leave sets all counters back to zero for the next run.
-static inline void mace_leave(volatile __global int *counters, int groups, int lines)
-{
-    if (atomic_inc(counters + MACE_LINE) < groups - 1)
+    if (atomic_inc(counters) < workers - 1)
         return;
     for (int line = 0; line < lines; ++line)
         atomic_xchg(counters + line * MACE_LINE, 0);
@@ -178,7 +172,7 @@ static inline void mace_leave(volatile __global int *counters, int groups, int l
 // One stage: the statements behind `chunk` do item `mace_item` of `items`.
 #define MACE_STAGE(number, workers, items, chunk, ...) \
     do { \
-        volatile __global int *const mace_next = mace_counters + (2 + (number) * ((workers) + 1)) * MACE_LINE; \
+        volatile __global int *const mace_next = mace_counters + (1 + (number) * ((workers) + 1)) * MACE_LINE; \
         volatile __global int *const mace_finished = mace_next + (workers) * MACE_LINE; \
         for (int mace_turn = 0; mace_turn < (workers); ++mace_turn) { \
             const int mace_owner = (mace_me + mace_turn) % (workers); \

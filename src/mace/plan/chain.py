@@ -21,8 +21,6 @@ MAX_ARGUMENTS = 120
 """Any device takes 1024 bytes of arguments (OpenCL 1.2, table 4.3, CL_DEVICE_MAX_PARAMETER_SIZE): 128 pointers."""
 CHUNKS = 8
 """A worker takes its share of a stage in so many pieces, the last of which others may do for it."""
-GROUPS_PER_WORKER = 4
-"""Groups of a launch for each worker: a runtime that gives a thread several at a time then still has some for every thread."""
 OPENING = "void KERNEL_NAME("
 """Where a template's parameters begin."""
 LINE_BYTES = 64
@@ -71,19 +69,14 @@ def counter_bytes(stages: int, workers: int) -> int:
 
 
 def _lines(stages: int, workers: int) -> int:
-    """Those that have come, those that have gone; and for each stage what each one has taken, and what is done."""
-    return 2 + stages * (workers + 1)
-
-
-def chain_groups(workers: int) -> int:
-    """Work-groups of a chain's launch."""
-    return GROUPS_PER_WORKER * workers
+    """How many have left; and for each stage what was taken of each one's share, and what is done."""
+    return 1 + stages * (workers + 1)
 
 
 def instance_of_chain(stages: Sequence[Sequence[KernelCall]], workers: int) -> Instance:
     """One kernel for calls whose work-items are groups of their own: stage after stage, the calls of one side by side.
 
-    Its arguments are the counters and then those of all calls in order.
+    It is launched with as many groups as there are workers. Its arguments are the counters, then those of all calls in order.
     """
     calls = [call for stage in stages for call in stage]
     alone = {id(call): instance_of(call) for call in calls}
@@ -107,16 +100,14 @@ def instance_of_chain(stages: Sequence[Sequence[KernelCall]], workers: int) -> I
             condition = f"if (mace_item < {first}) " if first < items else ""
             branches.append(f"{condition}{functions[key]}({item}, {arguments});")
         chunk = max(1, items // (workers * CHUNKS))
-        body.append(f"        MACE_STAGE({number}, {workers}, {items}, {chunk}, {' else '.join(branches)});")
+        body.append(f"    MACE_STAGE({number}, {workers}, {items}, {chunk}, {' else '.join(branches)});")
     kernel = "\n".join(
         [
             f"{GROUP_OF_ONE} __kernel void {name}({', '.join(parameters)})",
             "{",
-            "    const int mace_me = mace_arrive(mace_counters);",
-            f"    if (mace_me < {workers}) {{",
+            "    const int mace_me = get_global_id(0);",
             *body,
-            "    }",
-            f"    mace_leave(mace_counters, {chain_groups(workers)}, {_lines(len(stages), workers)});",
+            f"    mace_leave(mace_counters, {workers}, {_lines(len(stages), workers)});",
             "}\n",
         ]
     )

@@ -18,7 +18,7 @@ from mace.ops.registry import find, lowered, on_device
 from mace.ops.tunable import SEPARATOR
 from mace.plan.aliases import Aliases
 from mace.plan.arena import Lifetime, peak_live, place
-from mace.plan.chain import chain_groups, chains, counter_bytes, instance_of_chain
+from mace.plan.chain import chains, counter_bytes, instance_of_chain
 from mace.plan.join_attention import join_attention
 from mace.plan.join_bottlenecks import join_bottlenecks
 from mace.plan.join_moves import join_moves
@@ -218,7 +218,7 @@ class _Planner:
             return instance_of(calls[0]), launch
         workers = max(1, self.context.device.compute_units)
         counters = self.counters(counter_bytes(len(stages), workers))
-        launch = launch._replace(args=(counters, *args), global_size=(chain_groups(workers),), local_size=(1,))
+        launch = launch._replace(args=(counters, *args), global_size=(workers,), local_size=(1,))
         return instance_of_chain(stages, workers), launch
 
     def counters(self, nbytes: int) -> Region:
