@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,9 @@ def test_a_chain_says_what_it_is_made_of() -> None:
     apart, joined = plan_apart(row(3), NARROW), make_plan(row(3), NARROW).plan
     (kernel,), (launch,) = joined.kernels, joined.launches
     assert kernel.names == tuple(apart.kernels[s.kernel].name for s in apart.launches)
-    assert [count for _, count in kernel.parts] == [2, 2, 2]
+    assert [(p.arguments, p.items) for p in kernel.parts] == [
+        (len(s.args), prod(s.global_size)) for s in apart.launches
+    ]
     assert launch.op == "Softmax, Softmax, Softmax"
     assert launch.flops == sum(s.flops for s in apart.launches)
     assert plan_from_json(plan_to_json(joined)) == joined

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 
 from mace.ops.lowering import GROUP_OF_ONE, Arg, Constant, KernelCall, Read, Scratch, Write
+from mace.plan.plan import Part
 from mace.plan.schedule import Stage, may_join
 from mace.plan.source import Instance, instance_of
 
@@ -111,7 +112,7 @@ def instance_of_chain(stages: Sequence[Sequence[KernelCall]], workers: int) -> I
             "}\n",
         ]
     )
-    parts = tuple((alone[id(call)].name, len(call.args)) for call in calls)
+    parts = tuple(Part(alone[id(call)].name, len(call.args), prod(call.global_size)) for call in calls)
     return Instance(name, "+".join(call.template for call in calls), "".join([*texts, kernel]), parts)
 
 

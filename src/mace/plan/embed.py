@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
 from mace.plan.plan import Launch, LaunchArg, Place, Plan, Region
@@ -12,30 +13,46 @@ ALIGNMENT = 4096
 
 
 def embedded(alone: Plan, whole: Plan) -> Iterator[Plan]:
-    """``alone``, whose kernels each do one call, as launches of kernels of ``whole``, as often as to meet each that does the same.
+    """``alone``, whose kernels each do one call, as launches of kernels of ``whole``, as often as to meet each that does the same;
+    nothing where one of the calls is not in ``whole``.
 
     What other calls of those kernels read and write lies behind the arena of ``alone``, all in one place, and may be anything.
     """
-    homes = [
-        [_Home(i, n) for i, k in enumerate(whole.kernels) for n, name in enumerate(k.names) if name == kernel.name]
-        for kernel in alone.kernels
-    ]
-    for turn in range(max(map(len, homes), default=0)):
+    homes = [list(_homes(step, alone.kernels[step.kernel].name, whole)) for step in alone.launches]
+    for turn in range(max(map(len, homes), default=0) if all(homes) else 0):
         yield _embedded(alone, whole, [found[turn % len(found)] for found in homes])
 
 
+class _Home(NamedTuple):
+    """A kernel of the whole plan, and which of its parts is meant."""
+
+    kernel: int
+    part: int
+
+
+def _homes(step: Launch, name: str, whole: Plan) -> Iterator[_Home]:
+    """Where a launch of this kernel alone may take place: of many work-items alike, a part does as many as it does in its plan."""
+    items = prod(step.global_size)
+    for number, kernel in enumerate(whole.kernels):
+        if kernel.name == name:
+            yield _Home(number, 0)
+        for place, part in enumerate(kernel.parts):
+            if (part.name, part.items) == (name, items):
+                yield _Home(number, place)
+
+
 def _embedded(alone: Plan, whole: Plan, homes: Sequence[_Home]) -> Plan:
+    """``homes`` of each launch of ``alone``."""
     used = list(dict.fromkeys(home.kernel for home in homes))
     models = {number: next(s for s in whole.launches if s.kernel == number) for number in used}
     arena = -(-alone.arena_bytes // ALIGNMENT) * ALIGNMENT
     spare = 0
     steps: list[Launch] = []
     shifts: list[int] = []
-    for step in alone.launches:
-        number, part = homes[step.kernel]
+    for step, (number, part) in zip(alone.launches, homes, strict=True):
         kernel, model = whole.kernels[number], models[number]
         if kernel.parts:
-            before = 1 + sum(count for _, count in kernel.parts[:part])
+            before = 1 + sum(p.arguments for p in kernel.parts[:part])
             others = tuple(_elsewhere(a, arena) for a in model.args)
             args = (*others[:before], *step.args, *others[before + len(step.args) :])
             spare = max(spare, *(a.nbytes for a in others if isinstance(a, Region)))
@@ -58,13 +75,6 @@ def _embedded(alone: Plan, whole: Plan, homes: Sequence[_Home]) -> Plan:
         arena_bytes=arena + spare if spare else alone.arena_bytes,
         counters_bytes=whole.counters_bytes,
     )
-
-
-class _Home(NamedTuple):
-    """A kernel of the whole plan, and which of its parts is meant."""
-
-    kernel: int
-    part: int
 
 
 def _elsewhere(arg: LaunchArg, begin: int) -> LaunchArg:

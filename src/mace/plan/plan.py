@@ -87,20 +87,28 @@ class HostStep(NamedTuple):
 Step: TypeAlias = Launch | HostStep
 
 
+class Part(NamedTuple):
+    """A call that a kernel of several does: the name of the kernel that it has alone, how many of the arguments are its own, and
+    its work-items."""
+
+    name: str
+    arguments: int
+    items: int
+
+
 class KernelSpec(NamedTuple):
     """A kernel the plan needs: unique name, and the program unit that holds it."""
 
     name: str
     template: str
     unit: int
-    parts: tuple[tuple[str, int], ...] = ()
-    """Of a kernel that does what several would (``plan/chain.py``): the name that each has alone, and how many of the arguments
-    are its own. They follow one another behind the counters."""
+    parts: tuple[Part, ...] = ()
+    """What a kernel of several does (``plan/chain.py``). Their arguments follow one another behind the counters."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names that what it does has alone."""
-        return tuple(name for name, _ in self.parts) or (self.name,)
+        return tuple(part.name for part in self.parts) or (self.name,)
 
 
 class Plan(NamedTuple):

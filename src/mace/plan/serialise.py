@@ -15,6 +15,7 @@ from mace.plan.plan import (
     Launch,
     LaunchArg,
     LocalArg,
+    Part,
     Place,
     Plan,
     Pool,
@@ -155,7 +156,8 @@ class _Reader:
         )
 
     def kernel(self, name: str, template: str, unit: int, parts: Sequence[Any] = ()) -> KernelSpec:
-        return KernelSpec(str(name), str(template), int(unit), tuple((str(n), int(count)) for n, count in parts))
+        made = (Part(str(part), int(arguments), int(items)) for part, arguments, items in parts)
+        return KernelSpec(str(name), str(template), int(unit), tuple(made))
 
     def plan(self) -> Plan:
         d = self.data

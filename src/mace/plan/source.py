@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 from mace.ops.lowering import Define, KernelCall
+from mace.plan.plan import Part
 
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 
@@ -46,9 +47,8 @@ class Instance:
     name: str
     template: str
     text: str
-    parts: tuple[tuple[str, int], ...] = ()
-    """Of a kernel that does what several would (``plan/chain.py``): the name that each has alone, and how many arguments it
-    takes."""
+    parts: tuple[Part, ...] = ()
+    """What a kernel of several does (``plan/chain.py``)."""
 
 
 def instance_of(call: KernelCall, name: str = "") -> Instance:
