@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mace.execution.executor import Executor
@@ -17,23 +15,25 @@ from mace.plan.planner import make_plan
 from tests.plan.test_planner import graph
 
 WIDE, NARROW = (1, 256, 8, 8), (1, 64, 8, 8)
+SIZES = {"u": (256, 256, 1, 1), "w": (64, 256, 1, 1), "v": (256, 64, 1, 1)}
 
 
-def pools(**more: Any) -> Graph:
+def pools() -> Graph:
     """Two poolings with a kernel of one name, for the number of channels is not in its text, and a third like the first."""
     attrs = {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1)}
     nodes = [
-        Node("AveragePool", ("x",), ("a",), attrs),
+        Node("Conv", ("x", "u"), ("x0",)),
+        Node("AveragePool", ("x0",), ("a",), attrs),
         Node("Conv", ("a", "w"), ("b",)),
         Node("AveragePool", ("b",), ("c",), attrs),
         Node("Conv", ("c", "v"), ("d",)),
-        Node("AveragePool", ("d",), ("y",), attrs),
+        Node("AveragePool", ("d",), ("e",), attrs),
+        Node("Conv", ("e", "u"), ("y",)),
     ]
     rng = np.random.default_rng(0)
-    weights = {
-        n: rng.standard_normal(s).astype(np.float32) for n, s in (("w", (64, 256, 1, 1)), ("v", (256, 64, 1, 1)))
-    }
-    return graph(nodes, {"x": WIDE}, {"a": WIDE, "b": NARROW, "c": NARROW, "d": WIDE, "y": WIDE}, ["y"], **weights)
+    weights = {n: rng.standard_normal(size).astype(np.float32) for n, size in SIZES.items()}
+    types = dict.fromkeys(("x0", "a", "d", "e", "y"), WIDE) | dict.fromkeys("bc", NARROW)
+    return graph(nodes, {"x": WIDE}, types, ["y"], **weights)
 
 
 def pool(shape: tuple[int, ...], device: Device) -> Plan:
