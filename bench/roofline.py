@@ -2,9 +2,10 @@
 
 usage: python bench/roofline.py [NETWORK …] [--build untuned] [--record FILE]
 
-Uses the models and programs that ``bench/peers.py`` has made in ``build/bench``. Every launch is timed on the device's own clock;
-its limit is the time that its arithmetic or its bytes must take at the least, by what two kernels that do nothing else
-reach on the same device in the same process (``mace.measure.peak``). ``--record`` adds to a file, as in ``peers.py``.
+Uses the models and programs that ``bench/peers.py`` has made in ``build/bench``. Every launch is timed on the device's own clock,
+calls that a run does in one launch apart (``mace.measure.profile``); its limit is the time that its arithmetic or its bytes must
+take at the least, by what two kernels that do nothing else reach on the same device in the same process (``mace.measure.peak``).
+``--record`` adds to a file, as in ``peers.py``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mace.opencl.api import Api
 from mace.opencl.context import Context, Priority
 from mace.opencl.numbers import QUEUE_PRIORITY_KHR, QUEUE_PROPERTIES
 from mace.opencl.objects import DeviceHandle
+from mace.plan.options import PlanOptions
 from tests.engine.models import expected, small_model
 
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
@@ -97,3 +99,12 @@ def test_priority_is_asked_for_where_it_can_be(
     hints.info = replace(device.info, extensions=())
     Context(hints, priority=priority)
     assert made[-1] == ("clCreateCommandQueue", [0])
+
+
+@pytest.mark.parametrize("settings", [{"queue_window": 2}, {"limit_kernel_time": True}, {}])
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_waiting_makes_another_plan_on_processors_alone(settings: dict[str, Any], kind: str) -> None:
+    """There each call is launched by itself; on others it is anyway, and a stored plan serves with the settings and without."""
+    chosen = EngineSettings(**settings).plan_on(cast("Device", SimpleNamespace(traits=SimpleNamespace(kind=kind))))
+    assert chosen.joins_launches == (kind == "gpu" or not settings)
+    assert (chosen.digest() == PlanOptions().digest()) == chosen.joins_launches

@@ -78,8 +78,8 @@ class Comparer:
             binaries = {u: bytes(e.payload) for u, e in entries.items()}
             draft = draft_plan(bound.graph(), self._traits, self._tunings, self._options, avoid)
             names = {n for k in plan.kernels if plan.units[k.unit] in entries for n in k.names}
-            found_alone = nodes_alone(draft, self._options, names, done, READ_POSITIONS)
-            nodes = [alone for alone in found_alone if any(embedded(alone.special.plan, plan))]
+            alone = nodes_alone(draft, self._options, names, done, READ_POSITIONS)
+            nodes = [node for node in alone if any(embedded(node.special.plan, plan))]
             compared.update(*(n.kernels for n in nodes))
             found, failed = self._run(nodes, plan, binaries)
             wrong += found

@@ -15,7 +15,7 @@ from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
 from mace.opencl.kernel import Argument, LocalMemory, Program
 from mace.opencl.kernel import Launch as DeviceLaunch
-from mace.plan.plan import NOTHING, HostStep, Launch, LaunchArg, LocalArg, Place, Plan, Region, ScalarArg
+from mace.plan.plan import NOTHING, HostStep, Launch, LaunchArg, LocalArg, Place, Plan, Pool, Region, ScalarArg
 from mace.tensor import Array
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class Executor:
         self._under_way = False
         """Whether the last run returned before the device was done."""
         self._host: HostRunner | None = None
-        self._arena = context.allocate(plan.arena_bytes) if plan.arena_bytes else None
-        self._constants = context.constant(constants) if plan.constants_bytes else None
-        self._counters = context.allocate(plan.counters_bytes, zero=True) if plan.counters_bytes else None
+        self._pools: dict[Pool, Buffer | None] = {
+            "arena": context.allocate(plan.arena_bytes) if plan.arena_bytes else None,
+            "constants": context.constant(constants) if plan.constants_bytes else None,
+            "counters": context.allocate(plan.counters_bytes, zero=True) if plan.counters_bytes else None,
+        }
         self._host_constants = _host_arrays(plan) if plan.host_values else {}
         self._images: dict[Region, Buffer] = {}
         self._batches = self._prepare(programs)
@@ -162,7 +164,7 @@ class Executor:
         return self._images[region]
 
     def _buffer(self, region: Region) -> Buffer:
-        pool = {"arena": self._arena, "constants": self._constants, "counters": self._counters}[region.pool]
+        pool = self._pools[region.pool]
         if pool is None:
             raise OpenCLError(f"the plan has no {region.pool} for {region}")
         return pool.region(region.offset, region.nbytes)

@@ -134,7 +134,8 @@ MACE_BFLOAT16(16)
 #define MACE_LINE 16                            // ints from one counter to the next: a cache line
 #define MACE_SHARE(worker, items, workers) ((int)((long)(worker) * (items) / (workers)))
 
-// A look at what others count, which leaves them the cache line. What it tells is asked for atomically before it is believed.
+// A look at what others count, which leaves them the cache line. Until all have left a counter only grows, so a look is never wrong
+// about what it has reached already.
 #ifndef MACE_PEEK
 #define MACE_PEEK(counter) (*(counter))
 #endif

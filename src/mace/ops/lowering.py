@@ -14,7 +14,7 @@ Define: TypeAlias = int | float | str
 
 GROUP_OF_ONE = "__attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(float4)))"
 """How a kernel says that each of its work-items is a group of its own, and its vectors explicit: Intel's CPU compiler else
-vectorises it across work-items all the same, drops the result, and takes three times as long."""
+vectorises it across work-items all the same, drops the result, and takes more than twice as long."""
 
 
 def group_defines(device: DeviceTraits, axes: int = 1) -> tuple[dict[str, Define], tuple[int, ...] | None]:

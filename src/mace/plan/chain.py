@@ -1,8 +1,8 @@
 """Stages that one launch does one after the other: on CPUs, everything between two steps of the host, in a few kernels.
 
 A launch costs the thread that enqueues it some microseconds, and at its end the cores wait for one another asleep. Inside one
-launch waiting costs a tenth of a microsecond, a core that is late has its share done by the others, and the same core goes on
-with the rows that it has just made. ``common.cl`` has what the kernels are made of.
+launch waiting costs some tenths of one, and a core that is late has its share done by the others. ``common.cl`` has what the
+kernels are made of.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mace.plan.schedule import Stage, may_join
 from mace.plan.source import Instance, instance_of
 
 MAX_STAGES = 16
-"""More in one kernel spare nothing, and programs are compiled side by side, which needs several kernels."""
+"""More in one kernel spare little, and programs are compiled side by side, which needs several kernels."""
 MAX_ARGUMENTS = 120
 """Any device takes 1024 bytes of arguments (OpenCL 1.2, table 4.3, CL_DEVICE_MAX_PARAMETER_SIZE): 128 pointers."""
 CHUNKS = 8
@@ -79,32 +79,32 @@ def instance_of_chain(stages: Sequence[Sequence[KernelCall]], workers: int) -> I
 
     It is launched with as many groups as there are workers. Its arguments are the counters, then those of all calls in order.
     """
-    calls = [call for stage in stages for call in stage]
-    alone = {id(call): instance_of(call) for call in calls}
-    whole = [[(alone[id(c)].text, c.global_size) for c in stage] for stage in stages]
+    pairs = [[(call, instance_of(call)) for call in stage] for stage in stages]
+    whole = [[(alone.text, call.global_size) for call, alone in stage] for stage in pairs]
     digest = hashlib.sha256(repr((workers, whole)).encode()).hexdigest()[:16]
-    name, parameters = f"chain_{digest}", ["volatile __global int *mace_counters"]
     functions: dict[tuple[str, tuple[int, ...]], str] = {}
     texts: list[str] = []
+    parameters: list[str] = []
     body: list[str] = []
-    for number, stage in enumerate(stages):
-        items, first, branches = sum(prod(call.global_size) for call in stage), 0, []
-        for call in stage:
-            key = alone[id(call)].name, call.global_size[:-1]
+    for number, stage in enumerate(pairs):
+        items, first, branches = sum(_items(call) for call, _ in stage), 0, []
+        for call, alone in stage:
+            key = alone.name, call.global_size[:-1]
             if key not in functions:
                 functions[key] = f"{call.template}_{digest}_{len(functions)}"
                 texts.append(_function(call, functions[key]))
-            arguments = ", ".join(f"a{len(parameters) - 1 + i}" for i in range(len(call.args)))
-            parameters += [_parameter(arg, len(parameters) - 1 + i) for i, arg in enumerate(call.args)]
-            item = f"mace_item - {first}" if first else "mace_item"
-            first += prod(call.global_size)
-            condition = f"if (mace_item < {first}) " if first < items else ""
-            branches.append(f"{condition}{functions[key]}({item}, {arguments});")
+            names = [f"a{len(parameters) + i}" for i in range(len(call.args))]
+            parameters += map(_parameter, call.args, names)
+            end = first + _items(call)
+            condition = f"if (mace_item < {end}) " if end < items else ""
+            branches.append(f"{condition}{functions[key]}({', '.join([f'mace_item - {first}', *names])});")
+            first = end
         chunk = max(1, items // (workers * CHUNKS))
         body.append(f"    MACE_STAGE({number}, {workers}, {items}, {chunk}, {' else '.join(branches)});")
+    name = f"chain_{digest}"
     kernel = "\n".join(
         [
-            f"{GROUP_OF_ONE} __kernel void {name}({', '.join(parameters)})",
+            f"{GROUP_OF_ONE} __kernel void {name}({', '.join(['volatile __global int *mace_counters', *parameters])})",
             "{",
             "    const int mace_me = get_global_id(0);",
             *body,
@@ -112,14 +112,19 @@ def instance_of_chain(stages: Sequence[Sequence[KernelCall]], workers: int) -> I
             "}\n",
         ]
     )
-    parts = tuple(Part(alone[id(call)].name, len(call.args), prod(call.global_size)) for call in calls)
-    return Instance(name, "+".join(call.template for call in calls), "".join([*texts, kernel]), parts)
+    parts = tuple(Part(alone.name, len(call.args), _items(call)) for stage in pairs for call, alone in stage)
+    template = "+".join(alone.template for stage in pairs for _, alone in stage)
+    return Instance(name, template, "".join([*texts, kernel]), parts)
 
 
-def _parameter(arg: Arg, number: int) -> str:
+def _items(call: KernelCall) -> int:
+    return prod(call.global_size)
+
+
+def _parameter(arg: Arg, name: str) -> str:
     # Not restrict: a stage reads what the one before wrote. Inside its function an argument is.
     assert isinstance(arg, Read | Write | Scratch | Constant)
-    return f"__global {'const ' if isinstance(arg, Read | Constant) else ''}void *a{number}"
+    return f"__global {'const ' if isinstance(arg, Read | Constant) else ''}void *{name}"
 
 
 def _function(call: KernelCall, name: str) -> str:

@@ -147,7 +147,8 @@ def _throughput(rates: Sequence[Mapping[str, Any]]) -> Figure:
 def _operators(profile: Mapping[str, Any]) -> Figure:
     operators = profile["operators"]
     bars = [charts.Bar(o["op"], (o["seconds"],), f"{o['share']:.0%}") for o in operators[:12]]
-    words = f"Share of the {duration(profile['device_seconds'])} that all launches of one run take on the device's own clock."
+    took = duration(profile["device_seconds"])
+    words = f"Share of the {took} that all calls take, each launched by itself, on the device's own clock."
     rows = tuple(
         (o["op"], str(o["launches"]), duration(o["seconds"]), f"{o['share']:.1%}", f"{o['gflops']:.1f}", f"{o['gbs']:.1f}",
          f"{o['of_limit']:.0%}")
