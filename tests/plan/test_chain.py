@@ -13,7 +13,7 @@ import mace
 from mace.graph.ir import Graph, Node
 from mace.opencl.context import Context
 from mace.opencl.device import Device
-from mace.ops.lowering import GROUP_OF_ONE, KernelCall, Read, Write
+from mace.ops.lowering import GROUP_OF_ONE, Define, KernelCall, Read, Write
 from mace.plan.chain import (
     MAX_ARGUMENTS,
     MAX_STAGES,
@@ -179,6 +179,34 @@ def test_it_computes_stage_after_stage(device: Device, workers: int, groups: str
         np.testing.assert_array_equal(got, x[::-1])
         context.read(counters, after)
         assert after.any() == (groups == "one" and workers > 1)
+
+
+def trilu(size: tuple[int, ...], x: str, y: str) -> KernelCall:
+    """A copy of matrices whose work-items ask for all three of their places, and where a row ends."""
+    rows = size[1] if len(size) > 2 else 1
+    defines: dict[str, Define] = {"UNIT": "uint", "COLS": size[0], "ROWS": rows, "UPPER": 1, "K": -1000}
+    return KernelCall("trilu", defines, (Read(x), Write(y)), size, (1,) * len(size))
+
+
+@pytest.mark.parametrize("sizes", [((3, 2), (3, 5)), ((3, 5), (3, 2)), ((3, 2, 2), (3, 2, 4)), ((2, 3, 2), (3, 2, 2))])
+def test_a_function_serves_calls_of_any_size(device: Device, sizes: tuple[tuple[int, ...], ...]) -> None:
+    """Calls that differ in the last axis of their index spaces share it, and each work-item finds its own place."""
+    context = Context(device)
+    stages = [[trilu(size, f"x{n}", f"y{n}")] for n, size in enumerate(sizes)]
+    instance = instance_of_chain(stages, 2)
+    assert instance.text.count("#define KERNEL_NAME trilu_") == len({size[:-1] for size in sizes})
+    program = context.build_from_source(program_text([instance]), "-cl-std=CL1.2")
+    counters = context.allocate(counter_bytes(len(stages), 2), zero=True)
+    inputs = [np.arange(1, 1 + prod(size), dtype=np.float32) for size in sizes]
+    x, y = ([context.allocate(a.nbytes, zero=True) for a in inputs] for _ in range(2))
+    for buffer, array in zip(x, inputs, strict=True):
+        context.write(buffer, array)
+    arguments = [counters, *(buffer for pair in zip(x, y, strict=True) for buffer in pair)]
+    context.run([program.launch(instance.name, arguments, (2,), (1,))])
+    for buffer, array in zip(y, inputs, strict=True):
+        got = np.empty_like(array)
+        context.read(buffer, got)
+        np.testing.assert_array_equal(got, array)
 
 
 @pytest.mark.parametrize("template", sorted(p.stem for p in KERNELS.glob("*.cl") if p.stem != "common"))

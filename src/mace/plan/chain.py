@@ -128,15 +128,18 @@ def _parameter(arg: Arg, name: str) -> str:
 
 
 def _function(call: KernelCall, name: str) -> str:
-    """A template as a function whose first argument is the number of its work-item."""
-    width, height = (*call.global_size, 1)[:2]
+    """A template as a function whose first argument is the number of its work-item. It knows no extent of the last axis, in which
+    calls that share it differ."""
     item = "mace_id"
-    ids = f"((d) == 0 ? {item} % {width} : (d) == 1 ? {item} / {width} % {height} : {item} / {width * height})"
+    *inner, _ = size = call.global_size
+    places = [f"{item} / {prod(size[:axis])}" for axis in range(len(size))]
+    places = [*(f"{place} % {extent}" for place, extent in zip(places, inner, strict=False)), places[-1]]
+    ids = "".join(f"(d) == {axis} ? {place} : " for axis, place in enumerate(places))
     around = {
         "__kernel": "static __attribute__((noinline))",  # the same code wherever it is called: it is compiled once
         "reqd_work_group_size(x, y, z)": "unused",  # attributes that only a kernel may have
         "vec_type_hint(type)": "unused",
-        "get_global_id(d)": ids if len(call.global_size) > 1 else item,
+        "get_global_id(d)": f"({ids}0)",
         "get_group_id(d)": "get_global_id(d)",
         "get_local_id(d)": "0",
     }
