@@ -55,6 +55,28 @@ def two_branches() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
+def pools_of_two_sizes() -> onnx.ModelProto:
+    """Two poolings that differ only in the number of channels, 16 and 64: a kernel's text does not have it."""
+    rng = np.random.default_rng(4)
+    sizes = {"v": (16, 3, 3, 3), "w": (64, 16, 1, 1)}
+    pool = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("MaxPool", ["a"], ["b"], "small", **pool),
+        helper.make_node("Conv", ["b", "w"], ["c"]),
+        helper.make_node("MaxPool", ["c"], ["d"], "large", **pool),
+        helper.make_node("GlobalAveragePool", ["d"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "pools",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 12, 12])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 64, 1, 1])],
+        [numpy_helper.from_array(rng.standard_normal(d).astype(np.float32), n) for n, d in sizes.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
 def expected(model: onnx.ModelProto, x: Array) -> Array:
     """What onnx's reference evaluator makes of it."""
     from onnx.reference import ReferenceEvaluator

@@ -27,7 +27,7 @@ from mace.plan.options import PlanOptions
 from mace.plan.plan import Plan
 from mace.plan.planner import make_plan
 from mace.program.quarantine import KERNELS_MAX, MiscompiledKernels
-from tests.engine.models import expected, small_model, two_branches
+from tests.engine.models import expected, pools_of_two_sizes, small_model, two_branches
 
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
 RIGHT = expected(small_model(), X)
@@ -141,6 +141,26 @@ def test_a_part_of_a_joined_kernel_that_is_compiled_wrongly(
         with pytest.warns(KernelWarning, match="does not compute .* rightly"):
             engine.save_compiled_program(tmp_path / "m.bin")
         assert MiscompiledKernels(engine.device.identity).names() == bad
+        np.testing.assert_allclose(engine.run({"x": X})["y"], wanted, rtol=2e-5, atol=1e-5)
+
+
+def test_a_kernel_that_is_compiled_wrongly_for_the_larger_of_two_calls(
+    tmp_path: Path, miscompiling: Callable[[Fault], None]
+) -> None:
+    """Calls of one kernel are compared at each number of work-items that the plan has."""
+    model = pools_of_two_sizes()
+    miscompiling(("pool_blocked", "t * V, acc[t])", "t * V, acc[t] + (plane * V >= 16 ? 1.0f : 0.0f))"))
+    path = tmp_path / "pools.mace"
+    mace.convert(model, path)
+    wanted = expected(model, X)
+    with mace.load(path, device="cpu", storage=False) as engine:
+        assert not np.allclose(engine.run({"x": X})["y"], wanted, rtol=1e-2, atol=1e-2)
+        pools = [n for k in engine.executors()[0].plan.kernels for n in k.names if n.startswith("pool_blocked")]
+        assert len(pools) == 2
+        assert len(set(pools)) == 1
+        with pytest.warns(KernelWarning, match="does not compute MaxPool 'large' rightly"):
+            engine.save_compiled_program(tmp_path / "m.bin")
+        assert MiscompiledKernels(engine.device.identity).names() == set(pools)
         np.testing.assert_allclose(engine.run({"x": X})["y"], wanted, rtol=2e-5, atol=1e-5)
 
 

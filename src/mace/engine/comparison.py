@@ -22,7 +22,7 @@ from mace.ops.lowering import Tunings
 from mace.plan.alone import Alone, nodes_alone
 from mace.plan.embed import embedded
 from mace.plan.options import PlanOptions
-from mace.plan.plan import Plan
+from mace.plan.plan import Plan, Work
 from mace.plan.planner import draft_plan
 from mace.plan.schedule import READ_POSITIONS
 from mace.plan.serialise import plan_to_json
@@ -65,22 +65,21 @@ class Comparer:
         Raises ``DeviceError`` where no worker can be started.
         """
         began = time.perf_counter()
-        compared: set[str] = set()
+        compared: set[Work] = set()
         wrong: list[Miscompiled] = []
         problems: list[str] = []
         for bound in plans:
             plan = bound.plan
             entries = {u: e for u in plan.units if (e := content.get(EntryKind.PROGRAM, u, self._device.identity))}
             fresh = {u for u, e in entries.items() if not self._prover.has_agreed(e.payload)}
-            done = {n for k in plan.kernels if plan.units[k.unit] not in fresh for n in k.names} | compared
-            if not fresh or all(n in done for k in plan.kernels for n in k.names):
+            done = plan.work_of(set(plan.units) - fresh) | compared
+            if plan.work_of(fresh) <= done:
                 continue
             binaries = {u: bytes(e.payload) for u, e in entries.items()}
             draft = draft_plan(bound.graph(), self._traits, self._tunings, self._options, avoid)
-            names = {n for k in plan.kernels if plan.units[k.unit] in entries for n in k.names}
-            alone = nodes_alone(draft, self._options, names, done, READ_POSITIONS)
+            alone = nodes_alone(draft, self._options, plan.work_of(entries), done, READ_POSITIONS)
             nodes = [node for node in alone if any(embedded(node.special.plan, plan))]
-            compared.update(*(n.kernels for n in nodes))
+            compared.update(*(n.work for n in nodes))
             found, failed = self._run(nodes, plan, binaries)
             wrong += found
             problems += failed
@@ -88,7 +87,8 @@ class Comparer:
             for unit in fresh if not failed else ():
                 if not any(n in bad for k in plan.kernels if plan.units[k.unit] == unit for n in k.names):
                     self._prover.stamp_agreed(binaries[unit])
-        return Comparison(len(compared), tuple(wrong), tuple(problems), time.perf_counter() - began)
+        kernels = {work.kernel for work in compared}
+        return Comparison(len(kernels), tuple(wrong), tuple(problems), time.perf_counter() - began)
 
     def _run(self, nodes: list[Alone], plan: Plan, binaries: dict[str, bytes]) -> tuple[list[Miscompiled], list[str]]:
         wrong: list[Miscompiled] = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Set
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mace.ops.packing import in_blocks
 from mace.ops.registry import lowered
 from mace.plan.layout import LaidOut
 from mace.plan.options import PlanOptions
-from mace.plan.plan import Place
+from mace.plan.plan import Place, Work
 from mace.plan.planner import Draft, Planned, draft_plan, plan_laid
 from mace.plan.source import Instance, instance_of
 from mace.tensor import Array, TensorType
@@ -35,8 +36,8 @@ class Alone:
     special: Planned
     general: Planned | None
     """None for a reorder, which must give the values that it is given."""
-    kernels: frozenset[str]
-    """The special kernels that are not general ones as well."""
+    work: frozenset[Work]
+    """What its special kernels do, less that which general ones do as well."""
     instances: tuple[Instance, ...]
     """Of the general kernels."""
     types: dict[str, TensorType]
@@ -46,24 +47,29 @@ class Alone:
     jumps: bool
     """Whether a rounding can change its results by much."""
 
+    @property
+    def kernels(self) -> frozenset[str]:
+        """The special kernels that are not general ones as well."""
+        return frozenset(work.kernel for work in self.work)
+
 
 def nodes_alone(
-    draft: Draft, options: PlanOptions, kernels: Container[str], done: set[str], unlike: Container[str] = frozenset()
+    draft: Draft, options: PlanOptions, wanted: Set[Work], done: set[Work], unlike: Container[str] = frozenset()
 ) -> Iterator[Alone]:
-    """Nodes that launch each specialised kernel among ``kernels`` at least once, less those whose kernels are all ``done``;
-    the kernels of those that are given join them.
+    """Nodes that do each specialised part of ``wanted`` at least once, less those of which all is ``done``; what those that are
+    given do joins it.
 
-    Left out are nodes that launch a kernel which is not among ``kernels``, or one whose template is in ``unlike``.
+    Left out are nodes that do something which is not ``wanted``, or launch a kernel whose template is in ``unlike``.
     """
     for node in draft.laid.nodes:
-        instances = _instances(node, draft.context)
-        names = {i.name for i in instances}
-        if names <= done or not all(n in kernels for n in names) or any(i.template in unlike for i in instances):
+        calls = lowered(node, draft.context) or ()
+        work = {Work(instance_of(call).name, prod(call.global_size)) for call in calls}
+        if work <= done or not work <= wanted or any(call.template in unlike for call in calls):
             continue
         alone = _alone(node, draft, options)
-        if alone is not None and alone.kernels - done:
+        if alone is not None and alone.work - done:
             yield alone
-            done |= alone.kernels
+            done |= alone.work
 
 
 def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
@@ -88,10 +94,10 @@ def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
     special = replace(
         special, plan=plan._replace(inputs=_stored(plan.inputs, layouts), outputs=_stored(plan.outputs, layouts))
     )
-    names = frozenset(k.name for k in plan.kernels)
+    work = frozenset(plan.work_of(plan.units))
     own = {v: types[v] for v in (*graph.inputs, *outputs)}
     if node.op == "Reorder":
-        return Alone(node, special, None, names, (), own, layouts, jumps=False)
+        return Alone(node, special, None, work, (), own, layouts, jumps=False)
     plain = replace(options, generic=True, units=1, storage="fp32")  # the types in the graph are narrow already
     other = draft_plan(graph, draft.context.device, None, plain)
     general = plan_laid(other.graph, other.laid, other.context, plain)
@@ -99,7 +105,8 @@ def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
         return None
     known = {i.name: i for n in other.laid.nodes for i in _instances(n, other.context)}
     instances = tuple(known[k.name] for k in general.plan.kernels)
-    return Alone(node, special, general, names - known.keys(), instances, own, layouts, _jumps(node))
+    special_work = frozenset(w for w in work if w.kernel not in known)
+    return Alone(node, special, general, special_work, instances, own, layouts, _jumps(node))
 
 
 def _instances(node: Node, context: LowerContext) -> list[Instance]:
