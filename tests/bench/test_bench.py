@@ -148,11 +148,11 @@ def test_starts_on_the_page(scripts: dict[str, ModuleType]) -> None:
     sizes = {"weights": 9.5, "arena": 3.25, "alive": 3.0}
     record = {"net": {"date": "2026-01-02", "machine": "a machine", "rounds": 1, "sizes": sizes, "measured": row_of}}
     text = scripts["page"].page({"n": row(mace=1.0)}, {}, None, record)
-    assert "| net | 100 | 150 | 200 | 180 | **0.90** | 0.95 | 80 | 2900 | 36 |" in text
+    assert "| net | 100 | 150 | 200 | 180 | **0.90** | 0.95 | 80 | 2900 | 36 | 95 |" in text
     assert "| net | 75 | 90 | 15.0 | 9.5 | 3.2 | 3.0 |" in text
     del row_of["onnxruntime"], row_of["cold"]
     text = scripts["page"].page({"n": row(mace=1.0)}, {}, None, record)
-    assert "| net | 100 | 150 | – | 180 | **–** | – | 80 | – | – |" in text
+    assert "| net | 100 | 150 | – | 180 | **–** | – | 80 | – | – | – |" in text
 
 
 def test_limits_on_the_page(scripts: dict[str, ModuleType]) -> None:
