@@ -228,8 +228,8 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
             else [f"- {', '.join(members)}: {words} of `bench/start.py`, ms." for words, members in groups.items()]
         ),
         "*Numpy first* is mace's share where numpy was imported before mace, so that numpy's threads spin through the start",
-        "([why](adr/0024-what-a-start-spends.md)). *Cold* has neither a program file nor anything stored. *Less the device* is cold to",
-        "warm without the time in which the driver opens the device, which no file can spare.",
+        "([why](adr/0024-what-a-start-spends.md)). *Cold* has neither a program file nor anything stored.",
+        "*Less the device* is cold to warm without the time in which the driver opens the device, which no file can spare.",
         "",
         *table(head, rows),
     ]
