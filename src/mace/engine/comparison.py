@@ -22,11 +22,12 @@ from mace.ops.lowering import Tunings
 from mace.plan.alone import Alone, nodes_alone
 from mace.plan.embed import embedded
 from mace.plan.options import PlanOptions
-from mace.plan.plan import Plan, Work
+from mace.plan.plan import Plan
 from mace.plan.planner import draft_plan
 from mace.plan.schedule import READ_POSITIONS
 from mace.plan.serialise import plan_to_json
 from mace.plan.source import program_text
+from mace.plan.work import Work, work_in
 from mace.program.content import EntryKind, ProgramContent
 
 JOB_BYTES = 64 << 20
@@ -72,12 +73,12 @@ class Comparer:
             plan = bound.plan
             entries = {u: e for u in plan.units if (e := content.get(EntryKind.PROGRAM, u, self._device.identity))}
             fresh = {u for u, e in entries.items() if not self._prover.has_agreed(e.payload)}
-            done = plan.work_of(set(plan.units) - fresh) | compared
-            if plan.work_of(fresh) <= done:
+            done = compared.union(work_in(plan, set(plan.units) - fresh))
+            if done.issuperset(work_in(plan, fresh)):
                 continue
             binaries = {u: bytes(e.payload) for u, e in entries.items()}
             draft = draft_plan(bound.graph(), self._traits, self._tunings, self._options, avoid)
-            alone = nodes_alone(draft, self._options, plan.work_of(entries), done, READ_POSITIONS)
+            alone = nodes_alone(draft, self._options, set(work_in(plan, entries)), done, READ_POSITIONS)
             nodes = [node for node in alone if any(embedded(node.special.plan, plan))]
             compared.update(*(n.work for n in nodes))
             found, failed = self._run(nodes, plan, binaries)

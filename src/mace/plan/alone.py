@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Set
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 
 from mace.graph.expr import Expr
 from mace.graph.ir import Graph, Node
-from mace.ops.lowering import PLAIN, Layout, LowerContext
+from mace.ops.lowering import PLAIN, Layout
 from mace.ops.packing import in_blocks
 from mace.ops.registry import lowered
 from mace.plan.layout import LaidOut
 from mace.plan.options import PlanOptions
-from mace.plan.plan import Place, Work
+from mace.plan.plan import Place
 from mace.plan.planner import Draft, Planned, draft_plan, plan_laid
 from mace.plan.source import Instance, instance_of
+from mace.plan.work import Work, work_in, work_of
 from mace.tensor import Array, TensorType
 
 _STEPS = frozenset(
@@ -63,7 +63,7 @@ def nodes_alone(
     """
     for node in draft.laid.nodes:
         calls = lowered(node, draft.context) or ()
-        work = {Work(instance_of(call).name, prod(call.global_size)) for call in calls}
+        work = set(map(work_of, calls))
         if work <= done or not work <= wanted or any(call.template in unlike for call in calls):
             continue
         alone = _alone(node, draft, options)
@@ -94,7 +94,7 @@ def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
     special = replace(
         special, plan=plan._replace(inputs=_stored(plan.inputs, layouts), outputs=_stored(plan.outputs, layouts))
     )
-    work = frozenset(plan.work_of(plan.units))
+    work = frozenset(work_in(plan, plan.units))
     own = {v: types[v] for v in (*graph.inputs, *outputs)}
     if node.op == "Reorder":
         return Alone(node, special, None, work, (), own, layouts, jumps=False)
@@ -103,14 +103,11 @@ def _alone(node: Node, draft: Draft, options: PlanOptions) -> Alone | None:
     general = plan_laid(other.graph, other.laid, other.context, plain)
     if general.plan.host_steps or not general.plan.launches:
         return None
-    known = {i.name: i for n in other.laid.nodes for i in _instances(n, other.context)}
+    calls = (call for n in other.laid.nodes for call in lowered(n, other.context) or ())
+    known = {instance.name: instance for instance in map(instance_of, calls)}
     instances = tuple(known[k.name] for k in general.plan.kernels)
     special_work = frozenset(w for w in work if w.kernel not in known)
     return Alone(node, special, general, special_work, instances, own, layouts, _jumps(node))
-
-
-def _instances(node: Node, context: LowerContext) -> list[Instance]:
-    return [instance_of(call) for call in lowered(node, context) or ()]
 
 
 def _jumps(node: Node) -> bool:

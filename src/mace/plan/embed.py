@@ -7,6 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from mace.plan.plan import Launch, LaunchArg, Place, Plan, Region
+from mace.plan.work import Work
 
 ALIGNMENT = 4096
 """Of what arguments are given that are not the node's, in bytes: enough for any device."""
@@ -32,12 +33,12 @@ class _Home(NamedTuple):
 
 def _homes(step: Launch, name: str, whole: Plan) -> Iterator[_Home]:
     """Where a launch of this kernel alone may take place: of many work-items alike, a part does as many as it does in its plan."""
-    items = prod(step.global_size)
+    work = Work(name, prod(step.global_size))
     for number, kernel in enumerate(whole.kernels):
         if kernel.name == name:
             yield _Home(number, 0)
         for place, part in enumerate(kernel.parts):
-            if (part.name, part.items) == (name, items):
+            if Work(part.name, part.items) == work:
                 yield _Home(number, place)
 
 

@@ -8,8 +8,7 @@ is read at every start.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from math import prod
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -97,14 +96,6 @@ class Part(NamedTuple):
     items: int
 
 
-class Work(NamedTuple):
-    """What one call does: the name of the kernel that it has alone, and its work-items. A kernel may be right for some number of
-    them and wrong for another, as may its place in a kernel of several."""
-
-    kernel: str
-    items: int
-
-
 class KernelSpec(NamedTuple):
     """A kernel the plan needs: unique name, and the program unit that holds it."""
 
@@ -144,16 +135,6 @@ class Plan(NamedTuple):
     @property
     def launches(self) -> tuple[Launch, ...]:
         return tuple(s for s in self.steps if isinstance(s, Launch))
-
-    def work_of(self, units: Container[str]) -> set[Work]:
-        """What is done by kernels of these units."""
-        found: set[Work] = set()
-        for launch in self.launches:
-            kernel = self.kernels[launch.kernel]
-            if self.units[kernel.unit] in units:
-                parts = [Work(part.name, part.items) for part in kernel.parts]
-                found.update(parts or [Work(kernel.name, prod(launch.global_size))])
-        return found
 
     @property
     def host_steps(self) -> tuple[HostStep, ...]:
