@@ -72,8 +72,8 @@ def test_tiles_are_spread() -> None:
     problem = {"n": 1, "c": 16, "oc": 16, "group": 1, "ih": 4, "iw": 4, "oh": 4, "ow": 4, "kh": 3, "kw": 3}
     problem |= {"sh": 1, "sw": 1, "dh": 1, "dw": 1, "ph": 1, "pw": 1, "block": 16}
     tiles = [Wanted(c, traits).lookup("conv_blocked", problem) for c in case.with_tiles("conv_blocked", 3)]
-    assert tiles[0] == {"th": 1, "tw": 1, "nb": 1, "pixels_first": 0}
-    assert tiles[-1] == {"th": 4, "tw": 4, "nb": 1, "pixels_first": 1}
+    assert tiles[0] == {"th": 1, "tw": 1, "nb": 1, "strip": 1, "pixels_first": 0}
+    assert tiles[-1] == {"th": 4, "tw": 4, "nb": 1, "strip": 1, "pixels_first": 1}
     wrong = Case("wrong", (), case.make, chosen={"conv_blocked": {"th": 99}})
     with pytest.raises(ValueError, match="does not propose"):
         Wanted(wrong, traits).lookup("conv_blocked", problem)

@@ -86,6 +86,9 @@
 #ifndef ROLL_TAIL
 #define ROLL_TAIL 0                             // and so for the tail
 #endif
+#ifndef UNROLL
+#define UNROLL 0                                // 1: write out the steps of a channel block; the channels fill whole ones
+#endif
 #ifndef GROUP_ATTRIBUTE
 #define GROUP_ATTRIBUTE                         // reqd_work_group_size where it helps
 #endif
@@ -117,6 +120,11 @@
 #define INNER_LOOP _Pragma("unroll 1")
 #else
 #define INNER_LOOP _Pragma("unroll")
+#endif
+#if UNROLL
+#define STEP_LOOP _Pragma("unroll")
+#else
+#define STEP_LOOP
 #endif
 #define TAIL_LOAD(p, i) LDN_float(V, p, i)
 
@@ -182,6 +190,7 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const W0_T *r
                     for (int block = 0; block < XB; ++block) {
                         __global const X_T *xp = x + (((n * XB + block) * IH + h) * IW + v) * V;
                         const int channels = XC % V == 0 ? V : min(V, XC - block * V);
+                        STEP_LOOP
                         for (int c = 0; c < channels; ++c) {
                             VEC weight[EB];
 #pragma unroll
@@ -270,6 +279,7 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const W0_T *r
                     acc[i] = (VEC)(0);
                 for (int block = 0; block < B; ++block) {
                     const int channels = C % V == 0 ? V : min(V, C - block * V);
+                    STEP_LOOP
                     for (int c = 0; c < channels; ++c) {
                         VEC weight[NB];
 #pragma unroll

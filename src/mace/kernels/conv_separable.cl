@@ -1,6 +1,6 @@
 // Depthwise convolution and the 1 x 1 convolution behind it, in one: one work-item owns TH x TW output pixels of every
-// channel. It keeps what the first one makes of its pixels in private memory, then sums over it for NB channel blocks at a
-// time in registers, so the tensor in between exists nowhere else.
+// channel. It keeps what the first one makes of its pixels, DP of a row at a time, in private memory, then sums over it for PP
+// pixels and NB channel blocks at a time in registers, so the tensor in between exists nowhere else.
 // X: N x B x IH x IW x V, W1: B x KH x KW x V, W2: YB/NB x B x (channels of a block) x NB x V, Y: N x YB x OH x OW x V.
 // A tile that would cross the right or lower edge is moved back over its neighbour, so TH <= OH and TW <= OW.
 
@@ -38,6 +38,8 @@
 #ifndef TH
 #define TH 1                                    // rows of the tile
 #define TW 1                                    // columns of the tile
+#define DP 1                                    // pixels that the depthwise one sums at a time; at most TW
+#define PP 1                                    // pixels that the other one does; at most TH * TW
 #define NB 1                                    // blocks of output channels summed at a time; divides YB
 #endif
 #ifndef HAS_BIAS1
@@ -65,6 +67,9 @@
 #ifndef ROLL_TAIL
 #define ROLL_TAIL 0                             // 1: the tail is long text: compile it once, in a loop over sums put in memory
 #endif
+#ifndef UNROLL
+#define UNROLL 0                                // 1: write out the steps of a channel block; the channels fill whole ones
+#endif
 #ifndef GROUP_ATTRIBUTE
 #define GROUP_ATTRIBUTE                         // reqd_work_group_size where it helps
 #endif
@@ -80,6 +85,11 @@
 #define STORE_LOOP _Pragma("unroll 1")
 #else
 #define STORE_LOOP _Pragma("unroll")
+#endif
+#if UNROLL
+#define STEP_LOOP _Pragma("unroll")
+#else
+#define STEP_LOOP
 #endif
 #define TAIL_LOAD(p, i) LDN_float(V, p, i)
 
@@ -110,99 +120,106 @@ __kernel void KERNEL_NAME(__global const X_T *restrict x, __global const W1_T *r
     VEC between[B * PIXELS];
     for (int block = 0; block < B; ++block) {
         __global const X_T *xp = x + (n * B + block) * (IH * IW * V);
-        VEC acc[PIXELS];
 #if HAS_BIAS1
         const VEC offset = BIAS1_LDN(V, bias1, block * V);
 #else
         const VEC offset = (VEC)(0);
 #endif
+        for (int r = 0; r < TH; ++r) {
 #pragma unroll
-        for (int p = 0; p < PIXELS; ++p)
-            acc[p] = offset;
-        for (int kh = 0; kh < KH; ++kh) {
+            for (int piece = 0; piece < (TW + DP - 1) / DP; ++piece) {
+                const int q = min(piece * DP, TW - DP);
+                VEC acc[DP];
 #pragma unroll
-            for (int r = 0; r < TH; ++r) {
-                const int h = top + r * SH + kh * DH;
-                if (h >= 0 && h < IH) {
+                for (int p = 0; p < DP; ++p)
+                    acc[p] = offset;
+                for (int kh = 0; kh < KH; ++kh) {
+                    const int h = top + r * SH + kh * DH;
+                    if (h >= 0 && h < IH) {
 #pragma unroll
-                    for (int kw = 0; kw < KW; ++kw) {
-                        const VEC weight = W1_LDN(V, w1, ((block * KH + kh) * KW + kw) * V);
+                        for (int kw = 0; kw < KW; ++kw) {
+                            const VEC weight = W1_LDN(V, w1, ((block * KH + kh) * KW + kw) * V);
 #pragma unroll
-                        for (int q = 0; q < TW; ++q)
-                            if (MEETS(q, kw))
-                                acc[r * TW + q] = mad(X_LDN(V, xp, (h * IW + left + q * SW + kw * DW) * V), weight,
-                                                      acc[r * TW + q]);
+                            for (int p = 0; p < DP; ++p)
+                                if (MEETS(q + p, kw))
+                                    acc[p] = mad(X_LDN(V, xp, (h * IW + left + (q + p) * SW + kw * DW) * V), weight,
+                                                 acc[p]);
+                        }
                     }
                 }
-            }
-        }
 #pragma unroll
-        for (int p = 0; p < PIXELS; ++p) {
-            VEC value = acc[p];
-            INNER_TAIL(value, 0, block * V)
-            between[block * PIXELS + p] = value;
+                for (int p = 0; p < DP; ++p) {
+                    VEC value = acc[p];
+                    INNER_TAIL(value, 0, block * V)
+                    between[block * PIXELS + r * TW + q + p] = value;
+                }
+            }
         }
     }
 
-    __private const float *lane = (__private const float *)between;
-    __global const W2_T *wp = w2;
-    for (int outer = 0; outer < YB / NB; ++outer) {
-        VEC acc[PIXELS * NB];
+    for (int outer = 0; outer < YB / NB; ++outer)
+        for (int start = 0; start < PIXELS; start += PP) {
+            const int first = min(start, PIXELS - PP);
+            __private const float *lane = (__private const float *)between + first * V;
+            __global const W2_T *wp = w2 + outer * (C * NB * V);
+            VEC acc[PP * NB];
 #pragma unroll
-        for (int i = 0; i < PIXELS * NB; ++i)
-            acc[i] = (VEC)(0);
-        for (int block = 0; block < B; ++block) {
-            const int channels = C % V == 0 ? V : min(V, C - block * V);
-            for (int c = 0; c < channels; ++c) {
-                VEC weight[NB];
-#pragma unroll
-                for (int b = 0; b < NB; ++b)
-                    weight[b] = W2_LDN(V, wp, b * V);
-                wp += NB * V;
-#pragma unroll
-                for (int p = 0; p < PIXELS; ++p) {
-                    const VEC value = (VEC)(lane[(block * PIXELS + p) * V + c]);
+            for (int i = 0; i < PP * NB; ++i)
+                acc[i] = (VEC)(0);
+            for (int block = 0; block < B; ++block) {
+                const int channels = C % V == 0 ? V : min(V, C - block * V);
+                STEP_LOOP
+                for (int c = 0; c < channels; ++c) {
+                    VEC weight[NB];
 #pragma unroll
                     for (int b = 0; b < NB; ++b)
-                        acc[p * NB + b] = mad(value, weight[b], acc[p * NB + b]);
+                        weight[b] = W2_LDN(V, wp, b * V);
+                    wp += NB * V;
+#pragma unroll
+                    for (int p = 0; p < PP; ++p) {
+                        const VEC value = (VEC)(lane[(block * PIXELS + p) * V + c]);
+#pragma unroll
+                        for (int b = 0; b < NB; ++b)
+                            acc[p * NB + b] = mad(value, weight[b], acc[p * NB + b]);
+                    }
                 }
             }
-        }
 #if ROLL_TAIL
-        VEC sums[PIXELS * NB];
+            VEC sums[PP * NB];
 #pragma unroll
-        for (int i = 0; i < PIXELS * NB; ++i)
-            sums[i] = acc[i];
+            for (int i = 0; i < PP * NB; ++i)
+                sums[i] = acc[i];
 #else
 #define sums acc
 #endif
-        STORE_LOOP
-        for (int b = 0; b < NB; ++b) {
-            const int channel = (outer * NB + b) * V;
-#if HAS_BIAS
-            const VEC offset = BIAS_LDN(V, bias, channel);
-#endif
             STORE_LOOP
-            for (int p = 0; p < PIXELS; ++p) {
-                VEC sum = sums[p * NB + b];
+            for (int b = 0; b < NB; ++b) {
+                const int channel = (outer * NB + b) * V;
 #if HAS_BIAS
-                sum += offset;
+                const VEC offset = BIAS_LDN(V, bias, channel);
 #endif
-                const int pixel = (oh + p / TW) * OW + ow + p % TW;
+                STORE_LOOP
+                for (int p = 0; p < PP; ++p) {
+                    VEC sum = sums[p * NB + b];
+#if HAS_BIAS
+                    sum += offset;
+#endif
+                    const int row = TW == OW ? 0 : (first + p) / TW;
+                    const int pixel = (oh + row) * OW + ow + first + p - row * TW;
 #if LAST
-                const int at = (n * OH * OW + pixel) * OC + channel;
+                    const int at = (n * OH * OW + pixel) * OC + channel;
 #else
-                const int at = ((n * YB + outer * NB + b) * OH * OW + pixel) * V;
+                    const int at = ((n * YB + outer * NB + b) * OH * OW + pixel) * V;
 #endif
-                TAIL(sum, at, channel)
+                    TAIL(sum, at, channel)
 #if LAST && OC % V
-                if (channel + V > OC) {
-                    MACE_STORE_LANES(V, OC % V, Y_ST, y, at, sum);
-                    continue;
-                }
+                    if (channel + V > OC) {
+                        MACE_STORE_LANES(V, OC % V, Y_ST, y, at, sum);
+                        continue;
+                    }
 #endif
-                Y_STN(V, y, at, sum);
+                    Y_STN(V, y, at, sum);
+                }
             }
         }
-    }
 }

@@ -15,6 +15,8 @@ from mace.ops.contract.register_tile import (
     STREAM_BYTES_PER_CYCLE,
     TILE_CYCLES,
     RegisterTile,
+    best_pixels,
+    even_piece,
     vector_registers,
 )
 from mace.ops.lowering import Define
@@ -52,10 +54,10 @@ class BottleneckTile:
         _, width = depthwise.patch(1, tw)
         # Sums over few channels: what is at their beginning and end had better overlap with others than they be many.
         most = max(1, min(_narrowest(depthwise, tw), vector_registers(device) // (2 * eb)))
-        ep = _pixels(min(width, depthwise.iw), most, eb, inputs, block, device)
+        ep = best_pixels(min(width, depthwise.iw), most, eb, inputs, block, device)
         columns = th * tw if tw == depthwise.ow else tw
-        pp = _pixels(columns, columns, nb, depthwise.c, block, device)
-        dp = _even(tw, vector_registers(device) // 2)
+        pp = best_pixels(columns, columns, nb, depthwise.c, block, device)
+        dp = even_piece(tw, vector_registers(device) // 2)
         return cls(depthwise, inputs, outputs, block, th, tw, ep, eb, dp, pp, nb)
 
     @classmethod
@@ -117,14 +119,3 @@ def _narrowest(conv: ConvProblem, tw: int) -> int:
     _, width = conv.patch(1, tw)
     lefts = (min(i * tw, conv.ow - tw) * conv.sw - conv.pw for i in range(-(-conv.ow // tw)))
     return max(1, min(min(left + width, conv.iw) - max(left, 0) for left in lefts))
-
-
-def _pixels(row: int, most: int, blocks: int, steps: int, lanes: int, device: DeviceTraits) -> int:
-    """How many neighbours of a row are best summed at a time, in ``blocks`` vectors each; the last ones overlap."""
-    fitting = [p for p in range(1, min(most, vector_registers(device)) + 1) if RegisterTile(p, blocks).fits(device)]
-    return min(fitting, key=lambda p: -(-row // p) * RegisterTile(p, blocks).inner_cycles(steps, lanes))
-
-
-def _even(row: int, most: int) -> int:
-    """The size of the fewest equal pieces of at most so many."""
-    return -(-row // -(-row // most))

@@ -22,7 +22,7 @@ from mace.ops.contract.conv_call import last_defines, output_lanes
 from mace.ops.contract.conv_problem import ConvProblem
 from mace.ops.contract.conv_separable import CONV_SEPARABLE, LAUNCH_CYCLES, SEPARABLE_CONV, inner_tail, numbers
 from mace.ops.contract.layout_wish import wish_of
-from mace.ops.contract.register_tile import STREAM_BYTES_PER_CYCLE, makespan
+from mace.ops.contract.register_tile import STREAM_BYTES_PER_CYCLE, makespan, writes_out
 from mace.ops.contract.vectors import (
     all_real,
     bias_vector,
@@ -192,6 +192,7 @@ def _together(node: Node, ctx: LowerContext, params: Params, problem: Problem) -
         "XC": problem["xc"],
         "C": first.c,
         "YB": -(-second.oc // block),
+        "UNROLL": writes_out(block, problem["xc"], first.c),
         "V": block,
     }
     bias0, bias1, bias2 = (args for _, args in vectors.values())

@@ -9,7 +9,7 @@ from mace.graph.ir import Node
 from mace.ops.contract.conv_blocked import weights_of
 from mace.ops.contract.conv_call import conv_call, operands, output_lanes
 from mace.ops.contract.conv_problem import ConvProblem
-from mace.ops.contract.register_tile import RegisterTile, makespan, tiles
+from mace.ops.contract.register_tile import MISS_CYCLES, STRIP_FACTOR, RegisterTile, makespan, tiles, writes_out
 from mace.ops.lowering import KernelCall, LowerContext
 from mace.ops.tunable import Params, Problem, Space, choose, register
 
@@ -27,18 +27,30 @@ def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
     for th, tw, nb in tiles(conv.oh, conv.ow, -(-conv.oc // problem["block"]), device):
         height, width = conv.patch(th, tw)
         if 4 * conv.c * height * width <= MAX_PATCH_BYTES:
-            yield {"th": th, "tw": tw, "nb": nb}
+            row = -(-conv.ow // tw)
+            for strip in (1, row) if device.kind == "cpu" and row > 1 else (1,):
+                yield {"th": th, "tw": tw, "nb": nb, "strip": strip}
 
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     conv, block = _numbers(problem), problem["block"]
-    th, tw, nb = params["th"], params["tw"], params["nb"]
+    th, tw, nb, strip = (params[k] for k in ("th", "tw", "nb", "strip"))
     cycles = RegisterTile(th * tw, nb).cycles(conv.c * conv.kh * conv.kw, block)
     rows, columns = -(-conv.oh // th), -(-conv.ow // tw)
     height, width = conv.patch(th, tw)
     border = min(1.0, 2 * (rows + columns) / (rows * columns))
-    copy = border * conv.c * height * width * 3
-    return makespan(conv.n * rows * columns * (-(-conv.oc // block) // nb), cycles + copy, device)
+    cycles += border * conv.c * height * width * 3
+    if block == 8 and strip == 1:
+        cycles += nb * th * -(-tw * block * 4 // 64) * MISS_CYCLES
+    elif strip > 1:
+        cycles *= STRIP_FACTOR if block > 8 else 1
+    outers = -(-conv.oc // block) // nb
+    return makespan(_work_items(conv, params, block), cycles * (1 if strip == 1 else strip * outers), device)
+
+
+def _work_items(conv: ConvProblem, tile: Params, block: int) -> int:
+    strips = -(-(-(-conv.oh // tile["th"]) * -(-conv.ow // tile["tw"])) // tile["strip"])
+    return conv.n * strips * (-(-conv.oc // block) // tile["nb"] if tile["strip"] == 1 else 1)
 
 
 CONV_PLANAR = register(Space("conv_planar", _candidates, _cost))
@@ -57,7 +69,15 @@ def conv_planar(node: Node, ctx: LowerContext) -> list[KernelCall] | None:
     if tile is None:
         return None
     yb = -(-problem.oc // block)
-    defines = {"C": problem.c, "YB": yb, "TH": tile["th"], "TW": tile["tw"], "NB": tile["nb"]}
-    items = problem.n * -(-problem.oh // tile["th"]) * -(-problem.ow // tile["tw"]) * (yb // tile["nb"])
+    defines = {
+        "C": problem.c,
+        "YB": yb,
+        "TH": tile["th"],
+        "TW": tile["tw"],
+        "NB": tile["nb"],
+        "STRIP": tile["strip"],
+        "UNROLL": writes_out(block),
+    }
+    items = _work_items(problem, tile, block)
     weights = weights_of(operands(node)[1], block, tile["nb"], 1)
     return conv_call("conv_planar", node, ctx, problem, weights, defines, items, CONV_PLANAR, key)

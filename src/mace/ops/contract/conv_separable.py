@@ -15,7 +15,7 @@ from mace.graph.expr import Expr
 from mace.graph.ir import MACE_DOMAIN, Node
 from mace.ops.contract.common import tail_of
 from mace.ops.contract.conv import CONV
-from mace.ops.contract.conv_blocked import CONV_BLOCKED, weights_of
+from mace.ops.contract.conv_blocked import CONV_BLOCKED, SUM_CYCLES, weights_of
 from mace.ops.contract.conv_call import last_defines, output_lanes
 from mace.ops.contract.conv_depthwise import CONV_DEPTHWISE
 from mace.ops.contract.conv_problem import ConvProblem
@@ -26,8 +26,12 @@ from mace.ops.contract.register_tile import (
     STREAM_BYTES_PER_CYCLE,
     TILE_CYCLES,
     RegisterTile,
+    best_pixels,
+    even_piece,
     makespan,
     tiles,
+    vector_registers,
+    writes_out,
 )
 from mace.ops.contract.vectors import all_real, bias_vector, blocked_tail, tail_defines, vector_defines
 from mace.ops.expression import NotRenderedError
@@ -49,6 +53,11 @@ from mace.tensor import TensorType
 
 MAX_BETWEEN_BYTES = 96 * 1024
 """Private memory that a work-item may spend on what lies between the two."""
+STREAM_LINE_CYCLES = 1.5
+"""What a line of weights costs a tile with several register tiles, between whose sums it comes."""
+MANY_REGISTERS, MAX_PIXELS, MAX_COLUMNS = 32, 56, 28
+"""With fewer vector registers a tile has more sums than they hold, but no more pixels than these; and no more columns: the text
+has them all, because what lies beside the image is left out where it can be."""
 LAUNCH_CYCLES = 10_000
 FEW_PIXELS, MANY_PIXELS_SHARE = 14, 0.01
 """A tile takes this much more for every pixel beyond these than its sums say: what the tuner found, where the largest tiles
@@ -106,10 +115,31 @@ def numbers(problem: Problem) -> tuple[ConvProblem, ConvProblem]:
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
     yield APART
     first, _ = numbers(problem)
-    for th, tw, nb in tiles(first.oh, first.ow, -(-problem["oc"] // problem["block"]), device):
-        padded = -(-first.c // problem["block"]) * problem["block"]
+    blocks = -(-problem["oc"] // problem["block"])
+    padded = -(-first.c // problem["block"]) * problem["block"]
+    for th, tw, nb in _extents(first, blocks, device):
         if 4 * padded * th * tw <= MAX_BETWEEN_BYTES:
             yield {"th": th, "tw": tw, "nb": nb}
+
+
+def _extents(conv: ConvProblem, blocks: int, device: DeviceTraits) -> Iterator[tuple[int, int, int]]:
+    """Rows, columns and blocks of output channels. Few registers hold few sums: there, a tile has several register tiles."""
+    if vector_registers(device) >= MANY_REGISTERS:
+        yield from tiles(conv.oh, conv.ow, blocks, device)
+        return
+    for tw in sorted({-(-conv.ow // i) for i in range(1, conv.ow + 1)}):
+        for th in sorted({-(-conv.oh // i) for i in range(1, conv.oh + 1)}):
+            if th * tw <= MAX_PIXELS and tw <= MAX_COLUMNS:
+                yield from ((th, tw, nb) for nb in range(1, 7) if blocks % nb == 0 and RegisterTile(1, nb).fits(device))
+
+
+def _register_tiles(params: Params, problem: Problem, device: DeviceTraits) -> tuple[int, int]:
+    """Pixels that the depthwise convolution sums at a time, and those that the product does."""
+    th, tw, nb = params["th"], params["tw"], params["nb"]
+    if vector_registers(device) >= MANY_REGISTERS:
+        return tw, th * tw
+    pixels = best_pixels(th * tw, th * tw, nb, problem["c"], problem["block"], device)
+    return even_piece(tw, vector_registers(device) // 2), pixels
 
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
@@ -125,15 +155,24 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
         moved = 8 * first.n * first.c * first.oh * first.ow
         return cycles + moved / STREAM_BYTES_PER_CYCLE / units + LAUNCH_CYCLES
     th, tw, nb = params["th"], params["tw"], params["nb"]
+    dp, pp = _register_tiles(params, problem, device)
+    few = vector_registers(device) < MANY_REGISTERS
     taps, pixels, blocks = first.kh * first.kw, th * tw, -(-first.c // block)
+    pieces = pixels if dp == tw else dp
     height, width = first.patch(th, tw)
     edges = th * (first.kw - 1) * 4 + first.kh * th * 2
-    cycles = blocks * (max(pixels * taps / 2, taps * LATENCY) + height * width + th * taps + pixels + edges)
-    cycles += -(-second.oc // (block * nb)) * RegisterTile(pixels, nb).cycles(first.c, block) + TILE_CYCLES
+    sums = -(-pixels // pieces) * max(pieces * taps / 2, taps * LATENCY)
+    cycles = blocks * (sums + height * width + th * taps * -(-tw // dp) + pixels + edges)
+    product = RegisterTile(pp, nb).cycles(first.c, block)
+    if few:
+        product += pp * nb * SUM_CYCLES
+    cycles += -(-second.oc // (block * nb)) * -(-pixels // pp) * product + TILE_CYCLES
     weights = 4 * second.oc * first.c
-    if weights > L2_BYTES * 3 // 4:
-        cycles += weights / STREAM_BYTES_PER_CYCLE
-    cycles *= 1 + max(0, pixels - FEW_PIXELS) * MANY_PIXELS_SHARE
+    if few:
+        cycles += weights / 64 * STREAM_LINE_CYCLES
+    else:
+        cycles += weights / STREAM_BYTES_PER_CYCLE if weights > L2_BYTES * 3 // 4 else 0
+        cycles *= 1 + max(0, pixels - FEW_PIXELS) * MANY_PIXELS_SHARE
     return makespan(first.n * -(-first.oh // th) * -(-first.ow // tw), cycles, device)
 
 
@@ -187,6 +226,7 @@ def _together(node: Node, ctx: LowerContext, tile: Params, problem: Problem) -> 
     bias1_macros, bias1_args = bias_vector(b1, ctx, first.c, block)
     bias_macros, bias_args = bias_vector(b2, ctx, second.oc, block)
     group_macros, local = group_defines(ctx.device)
+    dp, pp = _register_tiles(tile, problem, ctx.device)
     storage = {"X": x, "W1": w1, "W2": w2, "Y": y}
     defines: Mapping[str, Define] = {
         **{name: macro for o, v in storage.items() for name, macro in vector_defines(o, ctx.type(v).dtype).items()},
@@ -201,7 +241,10 @@ def _together(node: Node, ctx: LowerContext, tile: Params, problem: Problem) -> 
         "YB": -(-second.oc // block),
         "TH": tile["th"],
         "TW": tile["tw"],
+        "DP": dp,
+        "PP": pp,
         "NB": tile["nb"],
+        "UNROLL": writes_out(block, first.c),
         "V": block,
     }
     weights1 = Constant((w1,), "conv_depthwise", (("block", block),))

@@ -1,7 +1,8 @@
 """Cost of register tiles: what a block of sums kept in vector registers takes on a CPU, in cycles of one core.
 
 The model counts, per step of the sum, the multiply-adds, the loads and the latency of a dependent multiply-add; figures
-are those of a core with two vector multiply-adds and two vector loads per cycle.
+are those of a core with two vector multiply-adds and two vector loads per cycle. Before AVX-512 a number to multiply by is
+spread over a vector by an instruction of its own, which costs tiles of many pixels and one block a quarter of their speed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ L2_LINE_CYCLES = 2
 """Cycles to bring a 64-byte line from the second-level cache."""
 STREAM_BYTES_PER_CYCLE = 8
 """Bytes per cycle and core that come from beyond the second-level cache."""
+MISS_CYCLES = 11
+"""What a line of the output costs where none beside it was written lately, with vectors of 8."""
+STRIP_FACTOR = 1.05
+"""What a work-item of many tiles must gain with other vectors, whose tiles are longer: nobody measured any gain there."""
 TILE_CYCLES = 60
 """What a work-item costs besides its sums: index arithmetic, the call."""
 
@@ -41,7 +46,8 @@ class RegisterTile:
     def inner_cycles(self, steps: int, lanes: int) -> float:
         """The same where a work-item has several such tiles: only of the sums."""
         sums = self.pixels * self.blocks
-        step = max(sums / 2, (self.pixels + self.blocks) / 2, LATENCY)
+        loads, latency = (2.0, LATENCY) if lanes >= 16 else (1.7, LATENCY + 0.5)
+        step = max(sums / 2, (self.pixels + self.blocks) / loads, latency)
         weights = self.blocks * lanes * 4
         if steps * weights > L1_BYTES:
             step = max(step, weights / 64 * L2_LINE_CYCLES)
@@ -53,6 +59,14 @@ def vector_registers(device: DeviceTraits) -> int:
     if device.kind != "cpu":
         return 20
     return 16 if device.vector_width == 8 else 32
+
+
+def writes_out(lanes: int, *channels: int) -> int:
+    """Macro UNROLL: whether the steps of a block of channels are written out, where such numbers of channels are summed over.
+
+    Short vectors make short steps, of which counting takes a tenth. With vectors of 16 it takes less than compiling them costs.
+    """
+    return int(lanes == 8 and all(c % lanes == 0 for c in channels))
 
 
 def makespan(items: int, cycles: float, device: DeviceTraits) -> float:
@@ -71,3 +85,14 @@ def tiles(height: int, width: int, channel_blocks: int, device: DeviceTraits) ->
             for columns in range(1, min(width, most // rows) + 1):
                 if RegisterTile(rows * columns, blocks).fits(device):
                     yield rows, columns, blocks
+
+
+def best_pixels(row: int, most: int, blocks: int, steps: int, lanes: int, device: DeviceTraits) -> int:
+    """How many neighbours of a row are best summed at a time, in ``blocks`` vectors each; the last ones overlap."""
+    fitting = [p for p in range(1, min(most, vector_registers(device)) + 1) if RegisterTile(p, blocks).fits(device)]
+    return min(fitting, key=lambda p: -(-row // p) * RegisterTile(p, blocks).inner_cycles(steps, lanes))
+
+
+def even_piece(row: int, most: int) -> int:
+    """The size of the fewest equal pieces of at most so many."""
+    return -(-row // -(-row // most))
