@@ -54,11 +54,13 @@ def available_devices() -> list[str]:
 
 @cache
 def traits_of(name: str, kind: str = "cpu") -> DeviceTraits:
-    """The device's traits; ``kind`` may pretend that it is a GPU, to try the variants chosen there."""
+    """The device's traits; ``kind`` may pretend that it is a GPU, or a processor with vectors of 8, to try what is chosen there."""
     device = find_device(name)
     assert device is not None, f"{name} is not installed"
     if kind == "cpu":
         return replace(device.traits, kind="cpu")
+    if kind == "vectors of 8":
+        return replace(device.traits, kind="cpu", vector_width=8)
     return replace(device.traits, kind="gpu", vector_width=4)
 
 

@@ -200,6 +200,51 @@ def test_long_tail(name: str) -> None:
     check(run.run(available_devices()[0])[0], expected * (1 + np.vectorize(erf)(expected / sqrt(2))) / 2, DType.FLOAT32)
 
 
+STRIPS = {
+    "product": (Case((2, 200, 5, 7), (24, 200, 1, 1), "conv_blocked"), {"th": 1, "tw": 4, "nb": 1}),
+    "product, a part of a block": (Case((1, 150, 6, 9), (32, 150, 1, 1), "conv_blocked"), {"th": 1, "tw": 6, "nb": 2}),
+    "3x3": (Case((1, 44, 9, 10), (16, 44, 3, 3), "conv_blocked", {"pads": (1, 1, 1, 1)}), {"th": 2, "tw": 3, "nb": 2}),
+    "groups": (
+        Case((1, 96, 6, 8), (32, 48, 3, 3), "conv_blocked", {"group": 2, "strides": (2, 2), "pads": (1, 1, 1, 1)}),
+        {"th": 1, "tw": 1, "nb": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("device", available_devices())
+@pytest.mark.parametrize("strip", [4, 8])
+@pytest.mark.parametrize("name", STRIPS)
+def test_strips(name: str, strip: int, device: str) -> None:
+    """Several tiles of a work-item, to which the input's blocks are added in chunks, agree; the last strip may be shorter."""
+    case, tile = STRIPS[name]
+    arrays = arrays_of(case)
+    expected = expected_of(case, arrays)
+    residual = random(4, expected.shape)
+    tail = Expr(2, (Step("Add", (0, 1), DType.FLOAT32), Step("Relu", (2,), DType.FLOAT32)))
+    run = node_run(case, arrays, expected, DType.FLOAT32, 8, [residual], tail=tail)
+    run.tunings, run.options = Only("conv_blocked", {**tile, "strip": strip, "pixels_first": 0}), {"winograd": 0}
+    (call,) = run.lower(traits_of(device, "vectors of 8")) or ()
+    defines = {k: int(v) for k, v in call.defines.items() if k in ("STRIP", "CHUNK", "GC", "V")}
+    assert defines["STRIP"] == strip
+    assert name == "product" or defines["CHUNK"] * defines["V"] < defines["GC"]
+    check(run.run(device, "vectors of 8")[0], np.maximum(expected + residual, 0), DType.FLOAT32)
+
+
+@pytest.mark.parametrize("device", available_devices())
+@pytest.mark.parametrize("block", [8, 16])
+def test_planar_strips(block: int, device: str) -> None:
+    """A row of tiles with all their blocks as one work-item, where tiles overlap."""
+    case = Case((2, 3, 11, 15), (40, 3, 3, 3), "conv_planar", {"pads": (1, 1, 1, 1), "strides": (2, 1)})
+    arrays = arrays_of(case)
+    expected = expected_of(case, arrays)
+    run = node_run(case, arrays, expected, DType.FLOAT32, block)
+    run.tunings = Only("conv_planar", {"th": 1, "tw": 4, "nb": 1, "strip": 4})
+    kind = "vectors of 8" if block == 8 else "cpu"
+    (call,) = run.lower(traits_of(device, kind)) or ()
+    assert call.defines["STRIP"] == 4
+    check(run.run(device, kind)[0], expected, DType.FLOAT32)
+
+
 @pytest.mark.parametrize("device", available_devices())
 @pytest.mark.parametrize("tile", [2, 4])
 @pytest.mark.parametrize("shape", [(1, 20, 9, 11), (2, 16, 4, 4), (1, 32, 1, 3)], ids=str)

@@ -108,6 +108,29 @@ def test_together(name: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("device", available_devices())
+@pytest.mark.parametrize(
+    ("name", "tile"),
+    [
+        ("rows", (5, 7, 2)),
+        ("rows", (3, 4, 4)),
+        ("tiles that overlap", (6, 7, 3)),
+        ("tiles that overlap", (4, 13, 1)),
+        ("stride 2", (4, 4, 5)),
+        ("dilated", (6, 5, 2)),
+        ("mostly padding", (2, 3, 1)),
+    ],
+    ids=str,
+)
+def test_more_sums_than_registers(name: str, tile: tuple[int, int, int], device: str) -> None:
+    """With vectors of 8 a tile is larger than what is summed at a time: pieces of it overlap, and cross its rows."""
+    run, expected = node_run(CASES[name], 8, tile)
+    (call,) = run.lower(traits_of(device, "vectors of 8")) or ()
+    pixels, at_a_time = tile[0] * tile[1], int(str(call.defines["PP"]))
+    assert at_a_time < pixels or name == "mostly padding"
+    np.testing.assert_allclose(run.run(device, "vectors of 8")[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", available_devices())
 @pytest.mark.parametrize("name", ["rows", "stride 2"])
 def test_apart(name: str, device: str) -> None:
     """Two launches with scratch memory between them give the same."""

@@ -89,6 +89,13 @@ def blocked() -> Iterator[Case]:
     for kind in ("cpu", "cpu, vectors of 8", "cpu, vectors of 4"):
         for name, shape in SHAPES.items():
             yield Case(f"conv_blocked {name}, {kind}", ("conv_blocked",), partial(one, *shape), kind, DIRECT)
+    for name, x, w, tile in (
+        ("product", (1, 152, 3, 4), (16, 152, 1, 1), {"th": 1, "tw": 3, "nb": 2}),
+        ("3x3", (1, 36, 4, 5), (16, 36, 3, 3), {"th": 2, "tw": 2, "nb": 2}),
+    ):
+        make = partial(with_tail, x, w, {"pads": ONES} if name == "3x3" else {})
+        chosen = {"conv_blocked": {**tile, "strip": 4, "pixels_first": 0}}
+        yield Case(f"conv_blocked strips, {name}", ("conv_blocked",), make, "cpu, vectors of 8", DIRECT, chosen=chosen)
     groups = ((1, 64, 5, 6), (32, 32, 3, 3), {"group": 2, "pads": ONES})
     yield Case("conv_blocked groups", ("conv_blocked",), partial(one, *groups))
     for name in ("product", "3x3"):
@@ -146,7 +153,7 @@ def separable() -> Iterator[Case]:
         "dilated": ((1, 16, 9, 8), 48, (3, 3), {"pads": [2, 2, 2, 2], "dilations": [2, 2]}, (True, False)),
         "mostly padding": ((1, 17, 2, 3), 5, (3, 5), {"pads": [1, 4, 1, 4]}, (False, False)),
     }
-    for kind in ("cpu", "cpu, vectors of 4"):
+    for kind in ("cpu", "cpu, vectors of 8", "cpu, vectors of 4"):
         for name, shape in shapes.items():
             case = Case(f"conv_separable {name}, {kind}", ("conv_separable",), partial(pair, *shape), kind)
             yield from case.with_tiles("conv_separable", 3)

@@ -53,11 +53,12 @@ class BottleneckTile:
         th, tw, eb, nb = (params[k] for k in ("th", "tw", "eb", "nb"))
         _, width = depthwise.patch(1, tw)
         # Sums over few channels: what is at their beginning and end had better overlap with others than they be many.
-        most = max(1, min(_narrowest(depthwise, tw), vector_registers(device) // (2 * eb)))
-        ep = best_pixels(min(width, depthwise.iw), most, eb, inputs, block, device)
+        registers = vector_registers(device)
+        most = max(1, min(_narrowest(depthwise, tw), registers // (2 * eb)))
+        ep = best_pixels(min(width, depthwise.iw), most, eb, inputs, block, registers)
         columns = th * tw if tw == depthwise.ow else tw
-        pp = best_pixels(columns, columns, nb, depthwise.c, block, device)
-        dp = even_piece(tw, vector_registers(device) // 2)
+        pp = best_pixels(columns, columns, nb, depthwise.c, block, registers)
+        dp = even_piece(tw, registers // 2)
         return cls(depthwise, inputs, outputs, block, th, tw, ep, eb, dp, pp, nb)
 
     @classmethod

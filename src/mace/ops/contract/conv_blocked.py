@@ -64,12 +64,8 @@ def _blocks_per_group(problem: Problem) -> int:
     return -(-problem["oc"] // (problem["block"] * problem["group"]))
 
 
-def _numbers(problem: Problem) -> ConvProblem:
-    return ConvProblem(**{k: v for k, v in problem.items() if k != "block"})
-
-
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
-    conv, block = _numbers(problem), problem["block"]
+    conv, block = ConvProblem.of_key(problem), problem["block"]
     for th, tw, nb in tiles(conv.oh, conv.ow, _blocks_per_group(problem), device):
         if conv.is_product or _patch_bytes(conv, th, tw, block) <= MAX_PATCH_BYTES:
             most = -(-conv.oh // th) * -(-conv.ow // tw)
@@ -93,7 +89,7 @@ def _chunk(conv: ConvProblem, nb: int, block: int) -> int:
 
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
-    conv, block = _numbers(problem), problem["block"]
+    conv, block = ConvProblem.of_key(problem), problem["block"]
     th, tw, nb = params["th"], params["tw"], params["nb"]
     steps = _steps(conv)
     cycles = RegisterTile(th * tw, nb).cycles(steps, block)
@@ -111,7 +107,7 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
 
 def _memory_cycles(params: Params, problem: Problem) -> float:
     """What a tile waits for memory."""
-    conv, block = _numbers(problem), problem["block"]
+    conv, block = ConvProblem.of_key(problem), problem["block"]
     th, tw, nb, strip, pixels_first = (params[k] for k in ("th", "tw", "nb", "strip", "pixels_first"))
     weights = 4 * _steps(conv) * nb * block
     lines = th * -(-tw * block * 4 // 64)
@@ -126,7 +122,7 @@ def _memory_cycles(params: Params, problem: Problem) -> float:
 
 def _makespan_of_strips(params: Params, problem: Problem, cycles: float, device: DeviceTraits) -> float:
     """Cycles until the last strip is done: strips are of several tiles, and the last of an image may be shorter."""
-    conv = _numbers(problem)
+    conv = ConvProblem.of_key(problem)
     items = work_items(conv, params, problem["block"])
     if params["strip"] == 1:
         return makespan(items, cycles, device)

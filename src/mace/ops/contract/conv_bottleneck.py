@@ -91,26 +91,25 @@ def _separable(problem: Problem) -> Problem:
 
 
 def _expansion(problem: Problem) -> ConvProblem:
+    conv = ConvProblem.of_key(problem)
     ones = dict.fromkeys(("kh", "kw", "sh", "sw", "dh", "dw", "group"), 1)
-    extents = {"oh": problem["ih"], "ow": problem["iw"], "ph": 0, "pw": 0}
-    values = {k: v for k, v in _separable(problem).items() if k != "block"}
-    return ConvProblem(**{**values, **ones, **extents, "c": problem["xc"], "oc": problem["c"]}).flat()
+    return replace(conv, **ones, c=problem["xc"], oc=conv.c, oh=conv.ih, ow=conv.iw, ph=0, pw=0).flat()
 
 
 def _tile(params: Params, problem: Problem, device: DeviceTraits) -> BottleneckTile:
-    first, second = numbers(_separable(problem))
+    first, second = numbers(problem)
     return BottleneckTile.of(params, first, problem["xc"], second.oc, problem["block"], device)
 
 
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
     yield APART
-    first, second = numbers(_separable(problem))
+    first, second = numbers(problem)
     yield from BottleneckTile.candidates(first, problem["xc"], second.oc, problem["block"], device)
 
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     """Cycles of all three; apart, also those of storing and loading the wide tensor, and of one more launch."""
-    units, first = max(1, device.compute_units), numbers(_separable(problem))[0]
+    units, first = max(1, device.compute_units), numbers(problem)[0]
     if params == APART:
         keys = _expansion(problem).key(block=problem["block"]), _separable(problem)
         cycles = sum(
@@ -171,7 +170,7 @@ def _together(node: Node, ctx: LowerContext, params: Params, problem: Problem) -
     wide, inner = (inner_tail(n, pair.context, block) for n in (parts.expansion, pair.depthwise))
     if tail is None or wide is None or inner is None:
         return None
-    first, second = numbers(_separable(problem))
+    first, second = numbers(problem)
     tile = _tile(params, problem, ctx.device)
     biases = {"BIAS0": (b0, first.c), "BIAS1": (b1, first.c), "BIAS": (b2, second.oc)}
     vectors = {name: bias_vector(value, ctx, channels, block) for name, (value, channels) in biases.items()}

@@ -30,12 +30,8 @@ def pack_weights(arrays: Sequence[Array], params: Mapping[str, Define]) -> Array
     return padded.reshape(-1, block, taps).transpose(0, 2, 1)
 
 
-def _numbers(problem: Problem) -> ConvProblem:
-    return ConvProblem(**{k: v for k, v in problem.items() if k != "block"})
-
-
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
-    conv = _numbers(problem)
+    conv = ConvProblem.of_key(problem)
     most = vector_registers(device) // 2  # the other half holds what neighbouring outputs share
     for th in range(1, min(conv.oh, 8) + 1):
         for tw in range(1, min(conv.ow, most // th) + 1):
@@ -45,7 +41,7 @@ def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
 
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
-    conv, block = _numbers(problem), problem["block"]
+    conv, block = ConvProblem.of_key(problem), problem["block"]
     th, tw = params["th"], params["tw"]
     rows, columns = -(-conv.oh // th), -(-conv.ow // tw)
     height, width = conv.patch(th, tw)

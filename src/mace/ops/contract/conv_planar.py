@@ -18,12 +18,8 @@ MAX_PATCH_BYTES = 48 * 1024
 """Private memory that a work-item at the border may spend on its padded piece of the input."""
 
 
-def _numbers(problem: Problem) -> ConvProblem:
-    return ConvProblem(**{k: v for k, v in problem.items() if k != "block"})
-
-
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
-    conv = _numbers(problem)
+    conv = ConvProblem.of_key(problem)
     for th, tw, nb in tiles(conv.oh, conv.ow, -(-conv.oc // problem["block"]), device):
         height, width = conv.patch(th, tw)
         if 4 * conv.c * height * width <= MAX_PATCH_BYTES:
@@ -33,7 +29,7 @@ def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
 
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
-    conv, block = _numbers(problem), problem["block"]
+    conv, block = ConvProblem.of_key(problem), problem["block"]
     th, tw, nb, strip = (params[k] for k in ("th", "tw", "nb", "strip"))
     cycles = RegisterTile(th * tw, nb).cycles(conv.c * conv.kh * conv.kw, block)
     rows, columns = -(-conv.oh // th), -(-conv.ow // tw)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 
 from mace.graph.ir import Node
@@ -59,8 +61,7 @@ class ConvProblem:
 
     def flat(self) -> ConvProblem:
         """The same product with all pixels in one row; only for :attr:`is_product`."""
-        values = asdict(self) | {"ih": 1, "oh": 1, "iw": self.ih * self.iw, "ow": self.oh * self.ow}
-        return ConvProblem(**values)
+        return replace(self, ih=1, oh=1, iw=self.ih * self.iw, ow=self.oh * self.ow)
 
     @property
     def flops(self) -> int:
@@ -72,11 +73,25 @@ class ConvProblem:
 
     def defines(self) -> dict[str, Define]:
         """Macros N IH IW OH OW KH KW SH SW DH DW PH PW."""
-        return {k.upper(): v for k, v in asdict(self).items() if k not in ("c", "oc", "group")}
+        return {k.upper(): getattr(self, k) for k in _NUMBERS if k not in ("c", "oc", "group")}
 
     def key(self, **more: int) -> dict[str, int]:
         """The numbers that the best tile depends on."""
-        return asdict(self) | more
+        return {k: getattr(self, k) for k in _NUMBERS} | more
+
+    @classmethod
+    def of_key(cls, key: Mapping[str, int]) -> ConvProblem:
+        """The problem whose :meth:`key` this is, whatever else stands in it."""
+        return _of_key(tuple(key.items()))
+
+
+_NUMBERS = tuple(ConvProblem.__dataclass_fields__)
+
+
+@lru_cache(maxsize=256)
+def _of_key(items: tuple[tuple[str, int], ...]) -> ConvProblem:
+    """Every candidate of a space asks for it."""
+    return ConvProblem(**{k: v for k, v in items if k in _NUMBERS})
 
 
 def _padded_elements(dims: tuple[int, ...]) -> int:

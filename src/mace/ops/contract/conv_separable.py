@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from mace.device import DeviceTraits
 from mace.graph.expr import Expr
@@ -105,11 +106,13 @@ def joined(depthwise: Node, product: Node) -> Node:
 
 def numbers(problem: Problem) -> tuple[ConvProblem, ConvProblem]:
     """The depthwise convolution and the product."""
-    values = {k: v for k, v in problem.items() if k != "block"}
-    first = ConvProblem(**{**values, "oc": values["c"], "group": values["c"]})
-    ones = dict.fromkeys(("kh", "kw", "sh", "sw", "dh", "dw", "group"), 1)
-    extents = {"ih": first.oh, "iw": first.ow, "ph": 0, "pw": 0}
-    return first, ConvProblem(**{**values, **ones, **extents}).flat()
+    return _both(ConvProblem.of_key(problem))
+
+
+@lru_cache(maxsize=256)
+def _both(conv: ConvProblem) -> tuple[ConvProblem, ConvProblem]:
+    product = replace(conv, ih=conv.oh, iw=conv.ow, kh=1, kw=1, sh=1, sw=1, dh=1, dw=1, ph=0, pw=0, group=1)
+    return replace(conv, oc=conv.c, group=conv.c), product.flat()
 
 
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
@@ -138,7 +141,7 @@ def _register_tiles(params: Params, problem: Problem, device: DeviceTraits) -> t
     th, tw, nb = params["th"], params["tw"], params["nb"]
     if vector_registers(device) >= MANY_REGISTERS:
         return tw, th * tw
-    pixels = best_pixels(th * tw, th * tw, nb, problem["c"], problem["block"], device)
+    pixels = best_pixels(th * tw, th * tw, nb, problem["c"], problem["block"], vector_registers(device))
     return even_piece(tw, vector_registers(device) // 2), pixels
 
 

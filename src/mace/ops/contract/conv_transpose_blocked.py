@@ -25,12 +25,8 @@ def pack_transposed(arrays: Sequence[Array], params: Mapping[str, Define]) -> Ar
     return pack_weights([arrays[0].swapaxes(0, 1)], params)
 
 
-def _numbers(problem: Problem) -> ConvProblem:
-    return ConvProblem(**{k: v for k, v in problem.items() if k != "block"})
-
-
 def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
-    conv, block = _numbers(problem), problem["block"]
+    conv, block = ConvProblem.of_key(problem), problem["block"]
     for th, tw, nb in tiles(conv.oh // conv.sh, conv.ow // conv.sw, -(-conv.oc // block), device):
         height, width = _patch(conv, th, tw)
         if 4 * block * height * width <= MAX_PATCH_BYTES:
@@ -49,7 +45,7 @@ def _work_items(conv: ConvProblem, tile: Params, block: int) -> int:
 
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
-    conv, block = _numbers(problem), problem["block"]
+    conv, block = ConvProblem.of_key(problem), problem["block"]
     steps = -(-conv.c * conv.kh * conv.kw // (conv.sh * conv.sw))
     cycles = RegisterTile(params["th"] * params["tw"], params["nb"]).cycles(steps, block)
     cycles += -(-conv.c // block) * prod(_patch(conv, params["th"], params["tw"])) * 3

@@ -52,17 +52,15 @@ STRIP = 4
 def pack_transformed(arrays: Sequence[Array], params: Mapping[str, Define]) -> Array:
     """OC × C × 3 × 3 as G w Gᵀ for every filter, laid out as the weights of a 1 × 1 convolution with a group per point."""
     block, nb, tile = (int(params[k]) for k in ("block", "nb", "tile"))
-    g = _G[tile]
-    points = np.einsum("ir,ocrs,js->ijoc", g, arrays[0].astype(np.float64), g).astype(np.float32)
-    oc, c = points.shape[2:]
+    oc, c = arrays[0].shape[:2]
+    both = np.kron(_G[tile], _G[tile])  # G w Gᵀ as one product over the nine weights of a filter
+    points = (
+        (both @ arrays[0].reshape(-1, 9).T.astype(np.float64)).astype(np.float32).reshape(tile + 2, tile + 2, oc, c)
+    )
     layout = {"block": block, "nb": nb, "step": block}
     padded = np.zeros((*points.shape[:2], -(-oc // (block * nb)) * block * nb, c), np.float32)
     padded[:, :, :oc] = points
     return np.stack([pack_weights([p[:, :, None, None]], layout) for row in padded for p in row])
-
-
-def _numbers(problem: Problem) -> ConvProblem:
-    return ConvProblem(**{k: v for k, v in problem.items() if k not in ("block", "largest")})
 
 
 def _product(conv: ConvProblem, tile: int, block: int) -> ConvProblem:
@@ -79,7 +77,7 @@ def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
 
 def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     """Cycles of the products, of the two transforms, and of bringing the weights, which no launch before has warmed."""
-    conv, block, tile = _numbers(problem), problem["block"], params["tile"]
+    conv, block, tile = ConvProblem.of_key(problem), problem["block"], params["tile"]
     product = _product(conv, tile, block) if tile else conv
     key = product.key(block=block)
     best = CONV_BLOCKED.default(key, device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mace.device import DeviceTraits
 
@@ -36,8 +37,13 @@ class RegisterTile:
     blocks: int
 
     def fits(self, device: DeviceTraits) -> bool:
-        """Whether sums, one step's weights and one broadcast value stay in registers."""
-        return self.pixels * self.blocks + self.blocks + 1 <= vector_registers(device)
+        """Whether it stays in registers."""
+        return self.registers <= vector_registers(device)
+
+    @property
+    def registers(self) -> int:
+        """Vectors of the sums, of one step's weights and of one broadcast value."""
+        return self.pixels * self.blocks + self.blocks + 1
 
     def cycles(self, steps: int, lanes: int) -> float:
         """Estimated cycles of a work-item for a sum of ``steps`` products per output, stores included."""
@@ -87,10 +93,12 @@ def tiles(height: int, width: int, channel_blocks: int, device: DeviceTraits) ->
                     yield rows, columns, blocks
 
 
-def best_pixels(row: int, most: int, blocks: int, steps: int, lanes: int, device: DeviceTraits) -> int:
+@lru_cache(maxsize=4096)
+def best_pixels(row: int, most: int, blocks: int, steps: int, lanes: int, registers: int) -> int:
     """How many neighbours of a row are best summed at a time, in ``blocks`` vectors each; the last ones overlap."""
-    fitting = [p for p in range(1, min(most, vector_registers(device)) + 1) if RegisterTile(p, blocks).fits(device)]
-    return min(fitting, key=lambda p: -(-row // p) * RegisterTile(p, blocks).inner_cycles(steps, lanes))
+    tiles = [RegisterTile(p, blocks) for p in range(1, min(most, registers) + 1)]
+    fitting = [t for t in tiles if t.registers <= registers]
+    return min(fitting, key=lambda t: -(-row // t.pixels) * t.inner_cycles(steps, lanes)).pixels
 
 
 def even_piece(row: int, most: int) -> int:
