@@ -80,12 +80,12 @@ $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'protobuf>=6.31'
 	@touch $@
 
-bench: $(VENV)/.bench ## Measure every number in docs/performance.md anew beside the other runtimes, and write it (long): NETWORKS="resnet50 …"
-	$(BIN)/python bench/peers.py --record bench/results/peers.json $(NETWORKS)
-	$(BIN)/python bench/roofline.py --record bench/results/roofline.json $(NETWORKS)
-	$(BIN)/python bench/start.py --record bench/results/start.json $(NETWORKS)
-	$(BIN)/python bench/opening.py --record bench/results/opening.json
-	$(BIN)/python bench/transfers.py --record bench/results/transfers.json
+bench: $(VENV)/.bench ## Measure every number in docs/performance.md anew beside the other runtimes, and write it (long): NETWORKS="resnet50 …" SUFFIX=-short-vectors
+	$(BIN)/python bench/peers.py --record bench/results/peers$(SUFFIX).json $(NETWORKS)
+	$(BIN)/python bench/roofline.py --record bench/results/roofline$(SUFFIX).json $(NETWORKS)
+	$(BIN)/python bench/start.py --record bench/results/start$(SUFFIX).json $(NETWORKS)
+	$(BIN)/python bench/opening.py --record bench/results/opening$(SUFFIX).json
+	$(BIN)/python bench/transfers.py --record bench/results/transfers$(SUFFIX).json
 	$(BIN)/python bench/page.py
 
 demo-report: $(VENV)/.dev ## Reports of the digits demo and of MobileNet-v2, measured now, in artifacts/reports

@@ -1,8 +1,9 @@
 """Write ``docs/performance.md``, its chart and ``docs/roofline.md`` from the recorded results: ``python bench/page.py``.
 
 ``bench/results/peers.json`` is what ``bench/peers.py --record`` wrote, ``bench/results/roofline.json`` what
-``bench/roofline.py --record`` did; ``start.json`` and ``transfers.json`` are by the scripts of those names, and
-``peers-busy.json`` holds rows that another recording replaced. Nothing on the pages is typed by hand.
+``bench/roofline.py --record`` did; ``start.json`` and ``transfers.json`` are by the scripts of those names.
+``peers-busy.json`` holds rows that another recording replaced, and ``…-short-vectors.json`` those of another machine.
+Nothing on the pages is typed by hand.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ COLOURS = {
     "ncnn": "#7a6aa8",
     "mnn": "#a85c5c",
 }
+BESIDE = ("peers-busy.json", "peers-short-vectors.json", "start-short-vectors.json")
+"""Further records of other circumstances, in the order in which :func:`page` takes them."""
 BUILDS = ("mace generic", "mace PoCL")
 """Rows that a table of their own compares with mace's."""
 ROW, GAP, LEFT, WIDTH = 14, 18, 150, 460
@@ -73,6 +76,12 @@ def builds(networks: Mapping[str, Row]) -> list[str]:
             + [shown(share(row, "steady", "mace PoCL", "mace"))]
         )
     return table(head, rows) if rows else []
+
+
+def pocl_shares(networks: Mapping[str, Row]) -> list[str]:
+    """The second OpenCL implementation's share of the first one's time, by network."""
+    measured = {n: row for n, row in networks.items() if {"mace", "mace PoCL"} <= row["measured"].keys()}
+    return [f"{n} {shown(share(row, 'steady', 'mace PoCL', 'mace'))}" for n, row in measured.items()]
 
 
 def runtimes_of(networks: Mapping[str, Row]) -> list[str]:
@@ -258,6 +267,8 @@ def page(
     transfers: Row | None = None,
     started: Row | None = None,
     busy: Mapping[str, Row] | None = None,
+    short: Mapping[str, Row] | None = None,
+    short_started: Row | None = None,
 ) -> str:
     """The page of results as Markdown."""
     lines = [
@@ -327,6 +338,27 @@ def page(
         lines += ["", "## What the engine adds to a process, MiB", "", *kept(started)]
     if transfers:
         lines += ["", "## Inputs and outputs: [copied, in place, on the device](tensors.md)", "", *moved(transfers)]
+    if short:
+        lines += [
+            "",
+            "## On a processor without AVX-512",
+            "",
+            "Another machine, whose vectors hold 8 floats ([what mace does there](adr/0035-short-vectors.md)): `make bench",
+            "SUFFIX=-short-vectors`. Other tenants kept it busy, so shares say more than times.",
+            "",
+            *when_and_where(short),
+            "",
+            "Steady, ms:",
+            "",
+            *beside_peers(short, "steady", 2),
+            "",
+            *([f"PoCL / Intel, steady: {', '.join(pocl)}.", ""] if (pocl := pocl_shares(short)) else []),
+            "The whole process to its first result, ms:",
+            "",
+            *beside_peers(short, "process", 0),
+        ]
+    if short_started:
+        lines += ["", *starts(short_started)]
     if remarks := notes(networks):
         lines += ["", "## Notes", "", *remarks]
     return "\n".join(lines) + "\n"
@@ -382,9 +414,7 @@ def networks(file: str) -> dict[str, Row]:
 def main() -> None:
     rows, profiles = networks("peers.json"), networks("roofline.json")
     moves, started = record("transfers.json"), networks("start.json")
-    (DOCS / "performance.md").write_text(
-        page(rows, profiles, moves, started, networks("peers-busy.json")), encoding="utf-8"
-    )
+    (DOCS / "performance.md").write_text(page(rows, profiles, moves, started, *map(networks, BESIDE)), encoding="utf-8")
     (DOCS / "performance.svg").write_text(chart(rows), encoding="utf-8")
     if profiles:
         (DOCS / "roofline.md").write_text(roofline(profiles), encoding="utf-8")

@@ -134,6 +134,15 @@ def test_recordings_that_were_not_kept(scripts: dict[str, ModuleType]) -> None:
     assert "| net | 0.50 | 1.50 | 0.25 | 0.75 |" in text
 
 
+def test_another_machine_on_the_page(scripts: dict[str, ModuleType]) -> None:
+    """Rows of another machine stand in a section of their own, with the second OpenCL implementation's share."""
+    other = row(**{"mace": 1.0, "mace PoCL": 1.2, "onnxruntime": 2.0})
+    text = scripts["page"].page({"net": row(mace=2.0)}, {}, short={"net": other})
+    _, section = text.split("## On a processor without AVX-512")
+    assert "| **0.50** |" in section
+    assert "PoCL / Intel, steady: net 1.20." in section
+
+
 def test_page_where_runtimes_are_missing(scripts: dict[str, ModuleType]) -> None:
     """A runtime that took part in one network only has a dash in the others."""
     text = scripts["page"].page({"a": row(mace=2.0, onnxruntime=1.0), "b": row(mace=2.0)}, {})
@@ -170,7 +179,7 @@ def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
     """The pages in the docs are what the recorded results give: nobody has typed into either."""
     page = scripts["page"]
     rows, profiles, started = (page.networks(f"{name}.json") for name in ("peers", "roofline", "start"))
-    text = page.page(rows, profiles, page.record("transfers.json"), started, page.networks("peers-busy.json"))
+    text = page.page(rows, profiles, page.record("transfers.json"), started, *map(page.networks, page.BESIDE))
     assert (page.DOCS / "performance.md").read_text() == text
     assert (page.DOCS / "performance.svg").read_text() == page.chart(rows)
 
@@ -181,6 +190,8 @@ def test_readme_says_what_was_recorded(scripts: dict[str, ModuleType]) -> None:
     rows = page.networks("peers.json").values()
     steady = [page.share(row, "steady", "mace") for row in rows]
     start = [page.share(row, "process", "mace", "onnxruntime") for row in rows]
-    assert len(rows) == 7
+    short = [page.share(row, "steady", "mace") for row in page.networks("peers-short-vectors.json").values()]
+    assert len(rows) == len(short) == 7
+    assert f"without AVX-512 {min(short):.2f} to {max(short):.2f}" in readme
     assert f"a run of seven networks takes {min(steady):.2f} to {max(steady):.2f} of the time of the best" in readme
     assert f"first result in {min(start):.2f} to {max(start):.2f} of ONNX Runtime's time" in readme

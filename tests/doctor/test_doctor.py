@@ -101,6 +101,22 @@ def test_a_healthy_folder(folder: Path) -> None:
     assert any(NAME in c for c in diagnosis.checked)
 
 
+@pytest.mark.parametrize(
+    ("reason", "command"),
+    [
+        ("libimf.so: cannot open shared object file: No such file or directory", "pip install 'mace-cl[cpu]'"),
+        ("the process that asked it was killed by SIGSEGV", "mace devices"),
+    ],
+)
+def test_a_driver_that_failed(reason: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the driver lacks libraries that another package brings, that is what mends it."""
+    listed = {"devices": [{}], "drivers": [{"library": "/lib/x.so", "status": "failed", "reason": reason}]}
+    monkeypatch.setattr("mace.opencl.listing.list_devices", lambda refresh: listed)
+    finding = found(Code.DRIVER_FAILED)
+    assert finding.command == command
+    assert reason in str(finding)
+
+
 @pytest.mark.usefixtures("commands")
 def test_a_damaged_file(folder: Path) -> None:
     """A flipped byte is damage; compiling again mends it."""

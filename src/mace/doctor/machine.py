@@ -18,6 +18,8 @@ from mace.program.store_admin import stored_files
 
 ROOM_WANTED = 256 << 20
 """Bytes that should be free where compiled programs are kept: a few large models' worth."""
+INTEL_SUPPORT = ("libimf.so", "libsvml.so", "libirng.so", "libintlc.so")
+"""Libraries that Intel's CPU runtime needs and its own package does not ask for; the extra ``cpu`` brings both."""
 _VENDOR_VARIABLES = ("OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH")
 
 
@@ -32,7 +34,7 @@ def check_devices(spec: str) -> tuple[Device | None, list[Finding]]:
             Code.DRIVER_FAILED,
             driver["library"],
             f"{driver['status']}: {driver['reason']}",
-            *("mace", "devices"),
+            *_mend_driver(driver["reason"]),
             severity=Severity.NOTE if listed["devices"] else Severity.WARNING,
         )
         for driver in listed["drivers"]
@@ -69,6 +71,11 @@ def check_quarantine(device: Device | None) -> Iterator[Finding]:
         more = f" and {len(records) - 1} more" if len(records) > 1 else ""
         detail = f"{first.what}{more}: {': '.join(w for w in why if w)}"
         yield Finding.make(code, subject, detail, *mend, severity=None if here else Severity.NOTE)
+
+
+def _mend_driver(reason: str) -> tuple[str, ...]:
+    """One command: what was left out when the driver was installed, or, where that is not known, what the driver says."""
+    return ("pip", "install", "mace-cl[cpu]") if any(name in reason for name in INTEL_SUPPORT) else ("mace", "devices")
 
 
 def _mend_no_device(others: bool) -> tuple[str, ...]:
