@@ -16,6 +16,7 @@ from mace.ops.contract.register_tile import (
     MISS_CYCLES,
     STRIP_FACTOR,
     RegisterTile,
+    has_short_vectors,
     makespan,
     tiles,
     writes_out,
@@ -95,7 +96,7 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     cycles = RegisterTile(th * tw, nb).cycles(steps, block)
     if not conv.is_product:
         cycles += -(-conv.c // (conv.group * block)) * _patch_bytes(conv, th, tw, block) / 64 * 3
-    if device.kind == "cpu" and device.vector_width == 8:
+    if has_short_vectors(device):
         return _makespan_of_strips(params, problem, cycles + _memory_cycles(params, problem), device)
     # Whatever is walked through in the outer order should be what stays in the second-level cache.
     weights = 4 * conv.oc * steps

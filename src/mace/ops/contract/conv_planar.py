@@ -9,7 +9,15 @@ from mace.graph.ir import Node
 from mace.ops.contract.conv_blocked import weights_of
 from mace.ops.contract.conv_call import conv_call, operands, output_lanes
 from mace.ops.contract.conv_problem import ConvProblem
-from mace.ops.contract.register_tile import MISS_CYCLES, STRIP_FACTOR, RegisterTile, makespan, tiles, writes_out
+from mace.ops.contract.register_tile import (
+    MISS_CYCLES,
+    STRIP_FACTOR,
+    RegisterTile,
+    has_short_vectors,
+    makespan,
+    tiles,
+    writes_out,
+)
 from mace.ops.lowering import KernelCall, LowerContext
 from mace.ops.tunable import Params, Problem, Space, choose, register
 
@@ -36,12 +44,13 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     height, width = conv.patch(th, tw)
     border = min(1.0, 2 * (rows + columns) / (rows * columns))
     cycles += border * conv.c * height * width * 3
-    if block == 8 and strip == 1:
-        cycles += nb * th * -(-tw * block * 4 // 64) * MISS_CYCLES
+    if has_short_vectors(device):
+        cycles += nb * th * -(-tw * block * 4 // 64) * MISS_CYCLES if strip == 1 else 0
     elif strip > 1:
-        cycles *= STRIP_FACTOR if block > 8 else 1
-    outers = -(-conv.oc // block) // nb
-    return makespan(_work_items(conv, params, block), cycles * (1 if strip == 1 else strip * outers), device)
+        cycles *= STRIP_FACTOR
+    if strip > 1:
+        cycles *= strip * (-(-conv.oc // block) // nb)
+    return makespan(_work_items(conv, params, block), cycles, device)
 
 
 def _work_items(conv: ConvProblem, tile: Params, block: int) -> int:

@@ -29,6 +29,7 @@ from mace.ops.contract.register_tile import (
     RegisterTile,
     best_pixels,
     even_piece,
+    has_short_vectors,
     makespan,
     tiles,
     vector_registers,
@@ -56,9 +57,9 @@ MAX_BETWEEN_BYTES = 96 * 1024
 """Private memory that a work-item may spend on what lies between the two."""
 STREAM_LINE_CYCLES = 1.5
 """What a line of weights costs a tile with several register tiles, between whose sums it comes."""
-MANY_REGISTERS, MAX_PIXELS, MAX_COLUMNS = 32, 56, 28
-"""With fewer vector registers a tile has more sums than they hold, but no more pixels than these; and no more columns: the text
-has them all, because what lies beside the image is left out where it can be."""
+MAX_PIXELS, MAX_COLUMNS = 56, 28
+"""With short vectors a tile has more sums than registers hold, but no more pixels than these; and no more columns: the text has
+them all, because what lies beside the image is left out where it can be."""
 LAUNCH_CYCLES = 10_000
 FEW_PIXELS, MANY_PIXELS_SHARE = 14, 0.01
 """A tile takes this much more for every pixel beyond these than its sums say: what the tuner found, where the largest tiles
@@ -126,8 +127,8 @@ def _candidates(problem: Problem, device: DeviceTraits) -> Iterator[Params]:
 
 
 def _extents(conv: ConvProblem, blocks: int, device: DeviceTraits) -> Iterator[tuple[int, int, int]]:
-    """Rows, columns and blocks of output channels. Few registers hold few sums: there, a tile has several register tiles."""
-    if vector_registers(device) >= MANY_REGISTERS:
+    """Rows, columns and blocks of output channels; with short vectors those of several register tiles."""
+    if not has_short_vectors(device):
         yield from tiles(conv.oh, conv.ow, blocks, device)
         return
     for tw in sorted({-(-conv.ow // i) for i in range(1, conv.ow + 1)}):
@@ -139,7 +140,7 @@ def _extents(conv: ConvProblem, blocks: int, device: DeviceTraits) -> Iterator[t
 def _register_tiles(params: Params, problem: Problem, device: DeviceTraits) -> tuple[int, int]:
     """Pixels that the depthwise convolution sums at a time, and those that the product does."""
     th, tw, nb = params["th"], params["tw"], params["nb"]
-    if vector_registers(device) >= MANY_REGISTERS:
+    if not has_short_vectors(device):
         return tw, th * tw
     pixels = best_pixels(th * tw, th * tw, nb, problem["c"], problem["block"], vector_registers(device))
     return even_piece(tw, vector_registers(device) // 2), pixels
@@ -159,7 +160,6 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
         return cycles + moved / STREAM_BYTES_PER_CYCLE / units + LAUNCH_CYCLES
     th, tw, nb = params["th"], params["tw"], params["nb"]
     dp, pp = _register_tiles(params, problem, device)
-    few = vector_registers(device) < MANY_REGISTERS
     taps, pixels, blocks = first.kh * first.kw, th * tw, -(-first.c // block)
     pieces = pixels if dp == tw else dp
     height, width = first.patch(th, tw)
@@ -167,11 +167,11 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     sums = -(-pixels // pieces) * max(pieces * taps / 2, taps * LATENCY)
     cycles = blocks * (sums + height * width + th * taps * -(-tw // dp) + pixels + edges)
     product = RegisterTile(pp, nb).cycles(first.c, block)
-    if few:
+    if has_short_vectors(device):
         product += pp * nb * SUM_CYCLES
     cycles += -(-second.oc // (block * nb)) * -(-pixels // pp) * product + TILE_CYCLES
     weights = 4 * second.oc * first.c
-    if few:
+    if has_short_vectors(device):
         cycles += weights / 64 * STREAM_LINE_CYCLES
     else:
         cycles += weights / STREAM_BYTES_PER_CYCLE if weights > L2_BYTES * 3 // 4 else 0

@@ -1,8 +1,8 @@
 """Cost of register tiles: what a block of sums kept in vector registers takes on a CPU, in cycles of one core.
 
 The model counts, per step of the sum, the multiply-adds, the loads and the latency of a dependent multiply-add; figures
-are those of a core with two vector multiply-adds and two vector loads per cycle. Before AVX-512 a number to multiply by is
-spread over a vector by an instruction of its own, which costs tiles of many pixels and one block a quarter of their speed.
+are those of a core with two vector multiply-adds and two vector loads per cycle. With AVX2 a number to multiply by is spread
+over a vector by an instruction of its own, which costs tiles of many pixels and one block a quarter of their speed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from mace.device import DeviceTraits
 
+SHORT_VECTOR = 8
+"""Lanes of AVX2's vectors, of which there are 16."""
 LATENCY = 4
 """Cycles from a multiply-add to the next one that needs its result."""
 L1_BYTES = 32 * 1024
@@ -52,7 +54,7 @@ class RegisterTile:
     def inner_cycles(self, steps: int, lanes: int) -> float:
         """The same where a work-item has several such tiles: only of the sums."""
         sums = self.pixels * self.blocks
-        loads, latency = (2.0, LATENCY) if lanes >= 16 else (1.7, LATENCY + 0.5)
+        loads, latency = (1.7, LATENCY + 0.5) if lanes == SHORT_VECTOR else (2.0, LATENCY)
         step = max(sums / 2, (self.pixels + self.blocks) / loads, latency)
         weights = self.blocks * lanes * 4
         if steps * weights > L1_BYTES:
@@ -60,11 +62,16 @@ class RegisterTile:
         return steps * (step + 0.5) + sums * 2
 
 
+def has_short_vectors(device: DeviceTraits) -> bool:
+    """Whether it is a processor with AVX2 and no more, which holds less than half as many sums in registers as others do."""
+    return device.kind == "cpu" and device.vector_width == SHORT_VECTOR
+
+
 def vector_registers(device: DeviceTraits) -> int:
     """Vector registers a work-item may count on."""
     if device.kind != "cpu":
         return 20
-    return 16 if device.vector_width == 8 else 32
+    return 16 if has_short_vectors(device) else 32
 
 
 def writes_out(lanes: int, *channels: int) -> int:
@@ -72,7 +79,7 @@ def writes_out(lanes: int, *channels: int) -> int:
 
     Short vectors make short steps, of which counting takes a tenth. With vectors of 16 it takes less than compiling them costs.
     """
-    return int(lanes == 8 and all(c % lanes == 0 for c in channels))
+    return int(lanes == SHORT_VECTOR and all(c % lanes == 0 for c in channels))
 
 
 def makespan(items: int, cycles: float, device: DeviceTraits) -> float:
