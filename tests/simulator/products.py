@@ -69,9 +69,8 @@ def linear(op: str, x: Shape, w: Shape, attrs: dict[str, Any]) -> Made:
     operands = [net.input(x, "uint8"), net.constant(_number(0.125)), net.input((), "uint8")]
     operands += [net.constant(w, "int8"), net.constant(_number(0.25)), net.constant(np.array(0, np.int8))]
     operands += [net.constant(_number(8.0)), net.constant(np.array(3, np.uint8))]
-    net.constants[operands[3]] //= (
-        2  # in 7 bits: onnxruntime adds pairs of products in 16 where a processor has no VNNI
-    )
+    # In 7 bits: onnxruntime adds pairs of products in 16 where a processor has no VNNI.
+    net.constants[operands[3]] //= 2
     if op == "QLinearConv":
         operands.append(net.constant(w[:1], "int32"))
         net.constants[operands[-1]] //= 1 << 20

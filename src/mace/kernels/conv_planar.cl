@@ -1,5 +1,6 @@
-// Dense two-dimensional convolution from a row-major input of few channels (an image) to a channel-blocked output; one
-// work-item owns TH x TW output pixels of NB channel blocks and keeps their sums in registers.
+// Dense two-dimensional convolution from a row-major input of few channels (an image) to a channel-blocked output; a tile is
+// TH x TW output pixels of NB channel blocks, whose sums stay in registers. A work-item owns one, or a strip of STRIP
+// neighbours with all their channel blocks.
 // X: N x C x IH x IW, Y: N x YB x OH x OW x V, W: YB/NB x C x KH x KW x NB x V.
 // A tile that would cross the right or lower edge is moved back over its neighbour, so TH <= OH and TW <= OW. A tile whose
 // inputs all lie inside reads them in place, one at the border from a copy padded with zeros.
