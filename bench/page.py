@@ -2,7 +2,8 @@
 
 ``bench/results/peers.json`` is what ``bench/peers.py --record`` wrote, ``bench/results/roofline.json`` what
 ``bench/roofline.py --record`` did; ``start.json`` and ``transfers.json`` are by the scripts of those names.
-``peers-busy.json`` holds rows that another recording replaced, and ``…-short-vectors.json`` those of another machine.
+``peers-busy.json`` holds rows that another recording replaced, and the files that end in one of ``OTHERS`` those of another
+machine.
 Nothing on the pages is typed by hand.
 """
 
@@ -30,8 +31,19 @@ COLOURS = {
     "ncnn": "#7a6aa8",
     "mnn": "#a85c5c",
 }
-BESIDE = ("peers-busy.json", "peers-short-vectors.json", "start-short-vectors.json")
-"""Further records of other circumstances, in the order in which :func:`page` takes them."""
+OTHERS = {
+    "-short-vectors": (
+        "On a processor without AVX-512",
+        """Another machine, whose vectors hold 8 floats ([what mace does there](adr/0035-short-vectors.md)). Other tenants kept it
+busy, so shares say more than times.""",
+    ),
+    "-half-vectors": (
+        "On a processor that halves its vectors",
+        """A third machine, which has AVX-512 and works on half a vector at a time. mace takes it for one
+that works on whole ones.""",
+    ),
+}
+"""How the names of another machine's records end: `make bench SUFFIX=…`; its heading, and what is to be known of it."""
 BUILDS = ("mace generic", "mace PoCL")
 """Rows that a table of their own compares with mace's."""
 ROW, GAP, LEFT, WIDTH = 14, 18, 150, 460
@@ -267,10 +279,9 @@ def page(
     transfers: Row | None = None,
     started: Row | None = None,
     busy: Mapping[str, Row] | None = None,
-    short: Mapping[str, Row] | None = None,
-    short_started: Row | None = None,
+    others: Mapping[str, tuple[Mapping[str, Row], Row]] | None = None,
 ) -> str:
-    """The page of results as Markdown."""
+    """The page of results as Markdown; ``others`` has the rows beside the peers and the starts of other machines (``OTHERS``)."""
     lines = [
         "# Performance",
         "",
@@ -338,30 +349,34 @@ def page(
         lines += ["", "## What the engine adds to a process, MiB", "", *kept(started)]
     if transfers:
         lines += ["", "## Inputs and outputs: [copied, in place, on the device](tensors.md)", "", *moved(transfers)]
-    if short:
-        lines += [
-            "",
-            "## On a processor without AVX-512",
-            "",
-            "Another machine, whose vectors hold 8 floats ([what mace does there](adr/0035-short-vectors.md)): `make bench",
-            "SUFFIX=-short-vectors`. Other tenants kept it busy, so shares say more than times.",
-            "",
-            *when_and_where(short),
-            "",
-            "Steady, ms:",
-            "",
-            *beside_peers(short, "steady", 2),
-            "",
-            *([f"PoCL / Intel, steady: {', '.join(pocl)}.", ""] if (pocl := pocl_shares(short)) else []),
-            "The whole process to its first result, ms:",
-            "",
-            *beside_peers(short, "process", 0),
-        ]
-    if short_started:
-        lines += ["", *starts(short_started)]
+    for suffix, (rows, starting) in (others or {}).items():
+        lines += ["", *another_machine(suffix, rows, starting)]
     if remarks := notes(networks):
         lines += ["", "## Notes", "", *remarks]
     return "\n".join(lines) + "\n"
+
+
+def another_machine(suffix: str, networks: Mapping[str, Row], started: Row) -> list[str]:
+    """The section of a machine that the page's other figures are not from."""
+    heading, about = OTHERS[suffix]
+    pocl = pocl_shares(networks)
+    lines = [
+        f"## {heading}",
+        "",
+        f"{about} `make bench SUFFIX={suffix}`.",
+        "",
+        *when_and_where(networks),
+        "",
+        "Steady, ms:",
+        "",
+        *beside_peers(networks, "steady", 2),
+        "",
+        *([f"PoCL / Intel, steady: {', '.join(pocl)}.", ""] if pocl else []),
+        "The whole process to its first result, ms:",
+        "",
+        *beside_peers(networks, "process", 0),
+    ]
+    return [*lines, "", *starts(started)] if started else lines
 
 
 def roofline(profiles: Mapping[str, Row]) -> str:
@@ -411,13 +426,20 @@ def networks(file: str) -> dict[str, Row]:
     return found
 
 
+def pages() -> dict[str, str]:
+    """What each file in the docs is to hold by what is recorded."""
+    rows, profiles, started, busy = map(networks, ("peers.json", "roofline.json", "start.json", "peers-busy.json"))
+    others = {s: (networks(f"peers{s}.json"), networks(f"start{s}.json")) for s in OTHERS}
+    return {
+        "performance.md": page(rows, profiles, record("transfers.json"), started, busy, others),
+        "performance.svg": chart(rows),
+        "roofline.md": roofline(profiles),
+    }
+
+
 def main() -> None:
-    rows, profiles = networks("peers.json"), networks("roofline.json")
-    moves, started = record("transfers.json"), networks("start.json")
-    (DOCS / "performance.md").write_text(page(rows, profiles, moves, started, *map(networks, BESIDE)), encoding="utf-8")
-    (DOCS / "performance.svg").write_text(chart(rows), encoding="utf-8")
-    if profiles:
-        (DOCS / "roofline.md").write_text(roofline(profiles), encoding="utf-8")
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

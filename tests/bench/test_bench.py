@@ -137,8 +137,9 @@ def test_recordings_that_were_not_kept(scripts: dict[str, ModuleType]) -> None:
 def test_another_machine_on_the_page(scripts: dict[str, ModuleType]) -> None:
     """Rows of another machine stand in a section of their own, with the second OpenCL implementation's share."""
     other = row(**{"mace": 1.0, "mace PoCL": 1.2, "onnxruntime": 2.0})
-    text = scripts["page"].page({"net": row(mace=2.0)}, {}, short={"net": other})
+    text = scripts["page"].page({"net": row(mace=2.0)}, {}, others={"-short-vectors": ({"net": other}, {})})
     _, section = text.split("## On a processor without AVX-512")
+    assert "`make bench SUFFIX=-short-vectors`" in section
     assert "| **0.50** |" in section
     assert "PoCL / Intel, steady: net 1.20." in section
 
@@ -178,10 +179,8 @@ def test_limits_on_the_page(scripts: dict[str, ModuleType]) -> None:
 def test_pages_are_those_of_the_records(scripts: dict[str, ModuleType]) -> None:
     """The pages in the docs are what the recorded results give: nobody has typed into either."""
     page = scripts["page"]
-    rows, profiles, started = (page.networks(f"{name}.json") for name in ("peers", "roofline", "start"))
-    text = page.page(rows, profiles, page.record("transfers.json"), started, *map(page.networks, page.BESIDE))
-    assert (page.DOCS / "performance.md").read_text() == text
-    assert (page.DOCS / "performance.svg").read_text() == page.chart(rows)
+    for name, text in page.pages().items():
+        assert (page.DOCS / name).read_text() == text
 
 
 def test_readme_says_what_was_recorded(scripts: dict[str, ModuleType]) -> None:
