@@ -34,8 +34,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     opened.set()
 
 
-def is_right(y: Array, x: Array = X) -> bool:
-    return np.allclose(y, expected(small_model("batch"), x), rtol=2e-5, atol=1e-5)
+WANTED = expected(small_model("batch"), X)
+
+
+def is_right(y: Array, wanted: Array = WANTED) -> bool:
+    return np.allclose(y, wanted, rtol=2e-5, atol=1e-5)
 
 
 def test_general_kernels_answer_until_the_specialised_are_there(
@@ -70,17 +73,18 @@ def test_every_result_is_right_while_the_plan_is_replaced(
 ) -> None:
     """Three threads run two shapes without a pause, from before the replacement till after it."""
     inputs = [X, np.concatenate([X, -X])]
+    wanted = [expected(small_model("batch"), x) for x in inputs]
     wrong: list[int] = []
     done = threading.Event()
     with mace.load(any_batch_path, device=device_spec, storage=False, warm_up="background") as engine:
 
         def run(which: int) -> None:
             while not done.is_set():
-                if not is_right(engine.run({"x": inputs[which]})["y"], inputs[which]):
+                if not is_right(engine.run({"x": inputs[which]})["y"], wanted[which]):
                     wrong.append(which)
 
-        for x in inputs:
-            assert is_right(engine.run({"x": x})["y"], x)
+        for x, right in zip(inputs, wanted, strict=True):
+            assert is_right(engine.run({"x": x})["y"], right)
         threads = [threading.Thread(target=run, args=(n % 2,)) for n in range(3)]
         for thread in threads:
             thread.start()

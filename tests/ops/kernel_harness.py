@@ -52,6 +52,12 @@ def available_devices() -> list[str]:
     return [n for n in present if n != "oclgrind"] or present
 
 
+def available_kinds() -> list[tuple[str, str]]:
+    """Device and kind for operators whose kernels differ by the kind: all as the processors they are, the first as a GPU too."""
+    devices = available_devices()
+    return [*((d, "cpu") for d in devices), (devices[0], "gpu")]
+
+
 @cache
 def traits_of(name: str, kind: str = "cpu") -> DeviceTraits:
     """The device's traits; ``kind`` may pretend that it is a GPU, or a processor with vectors of 8, to try what is chosen there."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mace.graph.expr import Expr, Step
 from mace.ops.lowering import Layout
 from mace.tensor import Array, DType, TensorType
-from tests.ops.kernel_harness import NodeRun, available_devices, check, traits_of
+from tests.ops.kernel_harness import NodeRun, available_devices, available_kinds, check, traits_of
 
 DEVICES = available_devices()
 _random = np.random.default_rng(7)
@@ -61,8 +61,7 @@ UNARY: dict[str, tuple[str, Array, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("device", "kind"), available_kinds())
 @pytest.mark.parametrize("case", UNARY)
 def test_unary(case: str, device: str, kind: str) -> None:
     """Every one-operand operator is right to a few units in the last place, special values included."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mace.ops.lowering import Layout
 from mace.ops.reduce.reduction import REDUCTIONS
 from mace.tensor import Array, DType, TensorType
-from tests.ops.kernel_harness import NodeRun, available_devices, check, traits_of
+from tests.ops.kernel_harness import NodeRun, available_devices, available_kinds, check, traits_of
 
 DEVICES = available_devices()
 _random = np.random.default_rng(11)
@@ -30,8 +30,7 @@ def operand(op: str, *shape: int) -> Array:
     return np.abs(x) + np.float32(0.1) if op in ("ReduceLogSum", "ReduceProd") else x
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("device", "kind"), available_kinds())
 @pytest.mark.parametrize("op", REDUCTIONS)
 @pytest.mark.parametrize("axes", [(3,), (1,), (0, 2), (-2, -1), (0, 1, 2, 3)], ids=str)
 def test_reduce(op: str, axes: tuple[int, ...], device: str, kind: str) -> None:

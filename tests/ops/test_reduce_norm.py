@@ -9,7 +9,7 @@ import pytest
 
 from mace.ops.lowering import Layout
 from mace.tensor import Array
-from tests.ops.kernel_harness import available_devices, check
+from tests.ops.kernel_harness import available_devices, available_kinds, check
 
 DEVICES = available_devices()
 _random = np.random.default_rng(13)
@@ -21,8 +21,7 @@ def normal(*shape: int, dtype: Any = np.float32) -> Array:
     return _random.standard_normal(shape).astype(dtype)
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("device", "kind"), available_kinds())
 @pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "Hardmax", "LpNormalization"])
 @pytest.mark.parametrize("axis", [-1, 1, 0])
 def test_softmax(op: str, axis: int, device: str, kind: str) -> None:
@@ -68,8 +67,7 @@ def test_softmax_of_masked_rows() -> None:
         check("Softmax", [x], **LOOSE)
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("device", "kind"), available_kinds())
 def test_layer_normalization(device: str, kind: str) -> None:
     """One or several axes, with and without bias and statistics."""
     x, scale, bias = normal(2, 7, 3, 50), normal(50), normal(50)
@@ -79,8 +77,7 @@ def test_layer_normalization(device: str, kind: str) -> None:
     check("RMSNormalization", [x, scale], {"axis": -1}, device=device, kind=kind, **LOOSE)
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("device", "kind"), available_kinds())
 @pytest.mark.parametrize("shape", [(2, 6, 5, 7), (1, 8, 40), (3, 4, 1, 1)])
 def test_group_and_instance_normalization(shape: tuple[int, ...], device: str, kind: str) -> None:
     """Groups of channels, down to one channel each."""
