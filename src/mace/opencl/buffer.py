@@ -56,11 +56,15 @@ class Buffer:
             found = self._regions[offset, nbytes] = Buffer(self.api, made, nbytes, parent=self, offset=offset)
         return found
 
-    def release(self) -> None:
-        """Give the memory back now; the buffer and its regions must not be used afterwards."""
+    def release_regions(self) -> None:
+        """Give back its regions, which must not be used afterwards; the memory stays."""
         for region in self._regions.values():
             region.handle.release()
         self._regions.clear()
+
+    def release(self) -> None:
+        """Give the memory back now; the buffer and its regions must not be used afterwards."""
+        self.release_regions()
         self.handle.release()
         self._keep = None
 

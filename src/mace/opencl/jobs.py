@@ -22,6 +22,14 @@ class BufferArgument:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightsArgument:
+    """As :class:`BufferArgument`; but weights, of which a :class:`TimingJob` gives each run others, where they are no image."""
+
+    nbytes: int
+    image: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ZeroedArgument:
     """Device memory of this many bytes, all zero before the run."""
 
@@ -54,7 +62,9 @@ class ConstantArgument:
     image: tuple[int, int] | None = None
 
 
-TrialArgument: TypeAlias = BufferArgument | ZeroedArgument | LocalArgument | ScalarArgument | ConstantArgument
+TrialArgument: TypeAlias = (
+    BufferArgument | WeightsArgument | ZeroedArgument | LocalArgument | ScalarArgument | ConstantArgument
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,8 @@ class Trial:
             match argument:
                 case BufferArgument(nbytes, image):
                     arguments.append(["buffer", nbytes, *image] if image else ["buffer", nbytes])
+                case WeightsArgument(nbytes, image):
+                    arguments.append(["weights", nbytes, *(image or ())])
                 case ZeroedArgument(nbytes):
                     arguments.append(["zeroed", nbytes])
                 case LocalArgument(nbytes):
@@ -107,6 +119,8 @@ class Trial:
                     arguments.append(ConstantArgument(rest[0], value, rest[1], _image(rest[2:])))
                 case "buffer":
                     arguments.append(BufferArgument(value, _image(rest)))
+                case "weights":
+                    arguments.append(WeightsArgument(value, _image(rest)))
                 case "zeroed":
                     arguments.append(ZeroedArgument(value))
                 case _:
@@ -171,13 +185,15 @@ class ProofJob:
 class TimingJob:
     """Load a binary and time its trials, run one after the other as one piece of work, for about ``budget`` seconds.
 
-    The memory holds numbers between 0.5 and 1.5, as nothing should be timed on zeros.
+    The memory holds numbers between 0.5 and 1.5, as nothing should be timed on zeros. Weights are as cold as in a model that has
+    ``weights`` bytes of them, while inputs and outputs are as warm as the run before left them.
     """
 
     binary: bytes
     options: str = ""
     trials: tuple[Trial, ...] = ()
     budget: float = 0.05
+    weights: int = 0
 
     @property
     def payload(self) -> bytes:
@@ -185,7 +201,8 @@ class TimingJob:
 
     def to_json(self) -> dict[str, Any]:
         trials = [t.to_json() for t in self.trials]
-        return {"action": "time", "options": self.options, "trials": trials, "budget": self.budget}
+        numbers = {"budget": self.budget, "weights": self.weights}
+        return {"action": "time", "options": self.options, "trials": trials, **numbers}
 
 
 Job: TypeAlias = CompileJob | ProofJob | TimingJob

@@ -56,7 +56,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, make: Callable[[Context, Stage]
 def _job(header: Mapping[str, Any], payload: bytes) -> Job:
     trials = trials_from_json(header["trials"])
     if header["action"] == "time":
-        return TimingJob(payload, header["options"], trials, float(header["budget"]))
+        return TimingJob(payload, header["options"], trials, float(header["budget"]), int(header["weights"]))
     constants, body = payload[: header["constants"]], payload[header["constants"] :]
     if header["action"] == "compile":
         return CompileJob(body.decode(), header["options"], trials, constants)

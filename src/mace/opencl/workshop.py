@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from mace.opencl.buffer import Buffer
+from mace.opencl.cold import ColdWeights
 from mace.opencl.context import Context
 from mace.opencl.filling import filled
 from mace.opencl.jobs import (
@@ -22,6 +23,7 @@ from mace.opencl.jobs import (
     ProofJob,
     TimingJob,
     Trial,
+    WeightsArgument,
     ZeroedArgument,
 )
 from mace.opencl.kernel import Argument, Launch, LocalMemory, Program
@@ -44,6 +46,7 @@ class Workshop:
         self._stage = stage
         self._trimmer = Trimmer(context)
         self._memory: dict[int, Buffer] = {}
+        self._weights = ColdWeights(context)
         self._images: list[tuple[Buffer, Buffer, tuple[int, int]]] = []
         """Images of the launches that are run together, each with the memory that it holds, and its extents."""
 
@@ -96,7 +99,7 @@ class Workshop:
         before: dict[int, Array] = {}
         for index, argument in enumerate(trial.arguments):
             match argument:
-                case BufferArgument(nbytes):
+                case BufferArgument(nbytes) | WeightsArgument(nbytes):
                     before[index] = filled(trial.filling, nbytes, index + shift)
                 case ZeroedArgument(nbytes):
                     before[index] = np.zeros(nbytes, np.uint8)
@@ -128,11 +131,21 @@ class Workshop:
         for buffer in self._memory.values():
             self.context.write(buffer, np.resize(pattern, buffer.nbytes // 4))
         self._fill_images()
+        changing = [
+            (launch, index, argument.nbytes)
+            for launch, trial in zip(launches, job.trials, strict=True)
+            for index, argument in enumerate(trial.arguments)
+            if isinstance(argument, WeightsArgument) and not argument.image
+        ]
+        if changing:
+            self._weights.begin(job.weights, sum(nbytes for *_, nbytes in changing))
         self.context.run(launches)
         self.context.finish()
         end = time.perf_counter() + job.budget
         best, runs = float("inf"), 0
         while runs < 3 or time.perf_counter() < end:
+            for launch, index, nbytes in changing:
+                launch.set_argument(index, self._weights.part(nbytes))
             began = time.perf_counter()
             self.context.run(launches)
             self.context.finish()
@@ -149,7 +162,7 @@ class Workshop:
             match argument:
                 case ZeroedArgument(nbytes):
                     arguments.append(self._buffer(first + index, nbytes))
-                case BufferArgument(nbytes) | ConstantArgument(nbytes):
+                case BufferArgument(nbytes) | WeightsArgument(nbytes) | ConstantArgument(nbytes):
                     buffer = self._buffer(first + index, nbytes)
                     if argument.image:
                         image = self.context.image(*argument.image)

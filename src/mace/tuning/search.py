@@ -79,6 +79,7 @@ class Tuner:
             raise ValueError(f"level '{level}' is none of {', '.join(LEVELS)}")
         clock = _Clock(budget)
         traits = self._context.device.traits
+        self._bench.weights = sum(array.nbytes for array in graph.constants.values())
         self._tasks = tasks = tuning_tasks(graph, traits, None, self._options)
         known = self._database.own.entries
         open_tasks = [t for t in tasks if t.key not in known or not known[t.key].covers(level)]

@@ -20,6 +20,7 @@ from mace.opencl.jobs import (
     TimingJob,
     Trial,
     TrialArgument,
+    WeightsArgument,
 )
 from mace.opencl.pool import WorkerPool
 from mace.ops.lowering import Arg, Constant, KernelCall, Local, LowerContext, Scalar
@@ -70,6 +71,8 @@ class Bench:
         self._options = options
         self._pool = WorkerPool(context.device)
         self._timer: Worker | None = None
+        self.weights = 0
+        """Bytes of weights that the model reads in a run: those of a candidate are timed as cold as the others leave them."""
         self.crashes = 0
         """Candidates that killed their worker."""
 
@@ -93,9 +96,8 @@ class Bench:
         """Seconds of the candidate's best run, or None when the driver fails it."""
         if self._timer is None or not self._timer.alive:
             self._timer = Worker(self._context.device)
-        outcome = self._timer.run(
-            TimingJob(compiled.binary, self._options, compiled.trials, budget), SECONDS_PER_CANDIDATE
-        )
+        job = TimingJob(compiled.binary, self._options, compiled.trials, budget, self.weights)
+        outcome = self._timer.run(job, SECONDS_PER_CANDIDATE)
         if isinstance(outcome, Done):
             return outcome.run_seconds
         self.crashes += 1
@@ -119,9 +121,10 @@ def _argument(arg: Arg, context: LowerContext) -> TrialArgument:
             return ScalarArgument(value, dtype)
         case Local(nbytes):
             return LocalArgument(nbytes)
+        case Constant(image=image):
+            return WeightsArgument(max(1, argument_bytes(arg, context)), image)
         case _:
-            image = arg.image if isinstance(arg, Constant) else None
-            return BufferArgument(max(1, argument_bytes(arg, context)), image)
+            return BufferArgument(max(1, argument_bytes(arg, context)))
 
 
 def is_right(task: TuningTask, params: Params, context: Context, options: PlanOptions) -> bool:

@@ -41,7 +41,8 @@ STREAM_BYTES_PER_CYCLE = 8
 """Bytes per cycle and core that come from beyond the second-level cache."""
 VECTOR_CYCLES = 6
 """Cycles per vector of transformed input or sums, stored by one launch and loaded by the next."""
-LAUNCH_CYCLES = 20_000
+LAUNCH_CYCLES, STAGE_CYCLES = 20_000, 5_000
+"""A launch more, and where launches are joined on a processor (docs/adr/0034) a stage more: the wait for the slowest core."""
 WORTH = 1.2
 """How much faster it has to be: it takes more memory and rounds more."""
 STRIP = 4
@@ -89,7 +90,7 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     cycles += weights / STREAM_BYTES_PER_CYCLE / units
     if tile:
         vectors = product.ow * product.group * (-(-conv.c // block) + -(-conv.oc // block))
-        cycles += (vectors * VECTOR_CYCLES + TILE_CYCLES) / units + 2 * LAUNCH_CYCLES
+        cycles += (vectors * VECTOR_CYCLES + TILE_CYCLES) / units + 2 * (STAGE_CYCLES if device.kind == "cpu" else LAUNCH_CYCLES)
     return cycles * WORTH if tile else cycles
 
 
