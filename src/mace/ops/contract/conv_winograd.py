@@ -90,7 +90,8 @@ def _cost(params: Params, problem: Problem, device: DeviceTraits) -> float:
     cycles += weights / STREAM_BYTES_PER_CYCLE / units
     if tile:
         vectors = product.ow * product.group * (-(-conv.c // block) + -(-conv.oc // block))
-        cycles += (vectors * VECTOR_CYCLES + TILE_CYCLES) / units + 2 * (STAGE_CYCLES if device.kind == "cpu" else LAUNCH_CYCLES)
+        stage = STAGE_CYCLES if device.kind == "cpu" else LAUNCH_CYCLES
+        cycles += (vectors * VECTOR_CYCLES + TILE_CYCLES) / units + 2 * stage
     return cycles * WORTH if tile else cycles
 
 
