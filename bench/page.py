@@ -233,6 +233,12 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
         "less the device",
     ]
     rows, groups = [], defaultdict(list)
+    accounts = {
+        n: a / b
+        for n, row in networks.items()
+        if (a := middle(row, "cold", "account")) and (b := middle(row, "mace", "account"))
+    }
+    told = "*engine.stats* is cold to warm by the engine's own account: with the driver, without imports and first run."
     for network, row in networks.items():
         groups[f"{row['date']}, {row['machine']}; medians of {row['rounds']} rounds"].append(network)
         figures = [shown(middle(row, r, "wall"), 0) for r in ("numpy", "device", "onnxruntime", "mace")]
@@ -241,7 +247,8 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
         device = middle(row, "device", "engine")
         saved = shown(cold / warm if cold and warm else None, 0)
         own = shown((cold - device) / (warm - device) if cold and warm and device and warm > device else None, 0)
-        rows.append([network, *figures, f"**{early}**", late, shown(warm, 0), shown(cold, 0), saved, own])
+        account = [shown(accounts.get(network), 0)] if accounts else []
+        rows.append([network, *figures, f"**{early}**", late, shown(warm, 0), shown(cold, 0), saved, own, *account])
     return [
         *(
             [f"{words} of `bench/start.py`, ms." for words in groups]
@@ -251,8 +258,9 @@ def starts(networks: Mapping[str, Row]) -> list[str]:
         "*Numpy first* is mace's share where numpy was imported before mace, so that numpy's threads spin through the start",
         "([why](adr/0024-what-a-start-spends.md)). *Cold* has neither a program file nor anything stored.",
         "*Less the device* is cold to warm without the time in which the driver opens the device, which no file can spare.",
+        *([told] if accounts else []),
         "",
-        *table(head, rows),
+        *table(head + ["engine.stats"] * bool(accounts), rows),
     ]
 
 

@@ -13,8 +13,9 @@ Row = Mapping[str, Any]
 
 
 def middle(row: Row, runtime: str, column: str) -> float | None:
-    """The median over the rounds; None for a runtime that did not take part."""
-    return median(row["measured"][runtime][column]) if runtime in row["measured"] else None
+    """The median over the rounds; None for a runtime that did not take part, or of which this was not recorded."""
+    figures = row["measured"].get(runtime, {}).get(column)
+    return median(figures) if figures else None
 
 
 def best_peer(row: Row, column: str) -> str | None:

@@ -160,9 +160,12 @@ def test_starts_on_the_page(scripts: dict[str, ModuleType]) -> None:
     text = scripts["page"].page({"n": row(mace=1.0)}, {}, None, record)
     assert "| net | 100 | 150 | 200 | 180 | **0.90** | 0.95 | 80 | 2900 | 36 | 95 |" in text
     assert "| net | 75 | 90 | 15.0 | 9.5 | 3.2 | 3.0 |" in text
+    row_of["mace"]["account"], row_of["cold"]["account"] = [30.0], [2700.0]
+    text = scripts["page"].page({"n": row(mace=1.0)}, {}, None, record)
+    assert "| less the device | engine.stats |" in text and "| 36 | 95 | 90 |" in text
     del row_of["onnxruntime"], row_of["cold"]
     text = scripts["page"].page({"n": row(mace=1.0)}, {}, None, record)
-    assert "| net | 100 | 150 | – | 180 | **–** | – | 80 | – | – | – |" in text
+    assert "| net | 100 | 150 | – | 180 | **–** | – | 80 | – | – | – |" in text and "engine.stats" not in text
 
 
 def test_limits_on_the_page(scripts: dict[str, ModuleType]) -> None:
