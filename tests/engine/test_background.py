@@ -18,6 +18,7 @@ from mace.tensor import Array
 from tests.engine.models import expected, small_model
 
 X = np.random.default_rng(1).standard_normal((1, 3, 12, 12)).astype(np.float32)
+WANTED = expected(small_model("batch"), X)
 
 
 @pytest.fixture
@@ -32,9 +33,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     monkeypatch.setattr(Builder, "build", held)
     yield opened
     opened.set()
-
-
-WANTED = expected(small_model("batch"), X)
 
 
 def is_right(y: Array, wanted: Array = WANTED) -> bool:

@@ -29,8 +29,8 @@ __kernel void count(__global float *weights, __global float *runs)
 def test_parts_come_round_late(device: Device, model: int, run: int, different: int) -> None:
     """As many parts as the model's weights, or the largest cache, have room for, apart from each other; then the first again."""
     weights = ColdWeights(Context(device))
-    weights.begin(model, run)
-    parts = [weights.part(run) for _ in range(2 * PARTS + 1)]
+    rounds = weights.rounds(model, [run])
+    parts = [next(rounds)[0] for _ in range(2 * PARTS + 1)]
     places = sorted({p.offset for p in parts})
     assert len(places) == different <= PARTS
     assert all(b - a >= run for a, b in pairwise(places))
@@ -41,11 +41,9 @@ def test_parts_come_round_late(device: Device, model: int, run: int, different: 
 def test_several_weights_of_a_run(device: Device) -> None:
     """Those of one launch lie apart as well, and hold numbers."""
     context = Context(device)
-    weights = ColdWeights(context)
-    weights.begin(1 << 20, 40_000 + 64)
+    rounds = ColdWeights(context).rounds(1 << 20, [40_000, 64])
     ends = 0
-    for nbytes in (40_000, 64, 40_000, 64):
-        part = weights.part(nbytes)
+    for nbytes, part in zip((40_000, 64, 40_000, 64), next(rounds) + next(rounds), strict=True):
         assert part.offset >= ends and part.nbytes == nbytes
         ends = part.offset + nbytes
         content = np.empty(nbytes // 4, np.float32)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyopencl as cl
+import pytest
 
 from mace.device import DeviceTraits
 from mace.graph.ir import Attr, Node
@@ -52,10 +53,11 @@ def available_devices() -> list[str]:
     return [n for n in present if n != "oclgrind"] or present
 
 
-def available_kinds() -> list[tuple[str, str]]:
-    """Device and kind for operators whose kernels differ by the kind: all as the processors they are, the first as a GPU too."""
-    devices = available_devices()
-    return [*((d, "cpu") for d in devices), (devices[0], "gpu")]
+def available_kinds() -> list[Any]:
+    """Device and kind for operators whose kernels differ by the kind; but the first as GPUs in the long tests alone."""
+    first, *others = available_devices()
+    as_gpus = [pytest.param(d, "gpu", marks=pytest.mark.slow) for d in others]
+    return [*((d, "cpu") for d in (first, *others)), (first, "gpu"), *as_gpus]
 
 
 @cache

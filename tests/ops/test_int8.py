@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +18,14 @@ from mace.plan.planner import make_plan
 from mace.tensor import Array, DType, TensorType
 from tests.ops.kernel_harness import NodeRun, available_devices, reference, traits_of, types_of
 
-T = TypeVar("T")
 TYPES = [("int8", "int8"), ("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8")]
 
 
-def with_types(cases: Iterable[T]) -> list[tuple[T, tuple[str, str]]]:
-    """Each case with two pairs of types, so that each pair meets half of the cases."""
-    return [(case, types) for i, case in enumerate(cases) for j, types in enumerate(TYPES) if (i + j) % 2 == 0]
+def with_types(cases: Iterable[Any]) -> list[Any]:
+    """Each case with each pair of types, half of them in the long tests alone: two pairs a case, two cases a pair are left."""
+    marks = ([], [pytest.mark.slow])
+    pairs = ((i + j, case, types) for i, case in enumerate(cases) for j, types in enumerate(TYPES))
+    return [pytest.param(case, types, marks=marks[n % 2]) for n, case, types in pairs]
 
 
 def random(seed: int, shape: tuple[int, ...], dtype: str) -> Array:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator, Sequence
 
 from mace.opencl.buffer import Buffer
 from mace.opencl.context import Context
+from mace.opencl.filling import timed
 
 LARGEST_CACHE = 64 << 20
 """Bytes beyond which more memory is not colder."""
@@ -19,26 +20,30 @@ class ColdWeights:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._memory: Buffer | None = None
-        self._end = self._next = 0
 
-    def begin(self, model: int, run: int) -> None:
-        """From now on hand out memory for runs of ``run`` bytes of weights, which a model has ``model`` bytes of."""
+    def rounds(self, model: int, sizes: Sequence[int]) -> Iterator[list[Buffer]]:
+        """Without end, memory for the weights of one run, ``sizes`` bytes each, which a model has ``model`` bytes of.
+
+        It holds numbers between 0.5 and 1.5. Whoever asks for other rounds is done with these.
+        """
+        run, alignment = sum(sizes), self._context.device.traits.alignment
         end = max(min(model, LARGEST_CACHE), 2 * run if model > run else run)
-        if self._memory is None or self._memory.nbytes < end:
+        memory = self._room(end) if sizes else None
+        place = 0
+        while True:
+            parts = []
+            for nbytes in sizes:
+                assert memory is not None
+                place = place if place + nbytes <= end else 0
+                parts.append(memory.region(place, nbytes))
+                place += -(-max(nbytes, end // PARTS) // alignment) * alignment
+            yield parts
+
+    def _room(self, nbytes: int) -> Buffer:
+        if self._memory is None or self._memory.nbytes < nbytes:
             if self._memory is not None:
                 self._memory.release()
-            self._memory = self._context.allocate(end)
-            numbers = np.random.default_rng(0).uniform(0.5, 1.5, 1 << 16).astype(np.float32)
-            self._context.write(self._memory, np.resize(numbers.view(np.uint8), end))
+            self._memory = self._context.allocate(nbytes)
+            self._context.write(self._memory, timed(nbytes))
         self._memory.release_regions()
-        self._end, self._next = end, 0
-
-    def part(self, nbytes: int) -> Buffer:
-        """The next ``nbytes``, full of numbers between 0.5 and 1.5; not more than a run was said to have."""
-        assert self._memory is not None, "part() follows begin()"
-        alignment = self._context.device.traits.alignment
-        if self._next + nbytes > self._end:
-            self._next = 0
-        part = self._memory.region(self._next, nbytes)
-        self._next += -(-max(nbytes, self._end // PARTS) // alignment) * alignment
-        return part
+        return self._memory

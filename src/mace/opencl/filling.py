@@ -39,6 +39,12 @@ def filled(filling: Filling, nbytes: int, argument: int) -> Array:
     return np.resize(np.roll(words, -first), max(1, -(-nbytes // 4))).view(np.uint8)[:nbytes]
 
 
+def timed(nbytes: int) -> Array:
+    """Bytes for memory that is timed on, where nothing should be zero: float32 between 0.5 and 1.5; an array of ``uint8``."""
+    numbers = np.random.default_rng(0).uniform(0.5, 1.5, 1 << 16).astype(np.float32)
+    return np.resize(numbers.view(np.uint8), nbytes)
+
+
 @cache
 def _words(filling: Filling) -> Array:
     rng = np.random.default_rng(20261120)

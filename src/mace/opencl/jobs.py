@@ -15,15 +15,15 @@ from mace.tensor import DType
 
 @dataclass(frozen=True, slots=True)
 class BufferArgument:
-    """Device memory of this many bytes; with ``image`` the kernel gets an image of that width and height that holds them."""
+    """Device memory of this many bytes."""
 
     nbytes: int
-    image: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsArgument:
-    """As :class:`BufferArgument`; but weights, of which a :class:`TimingJob` gives each run others, where they are no image."""
+    """Device memory of weights, of which a :class:`TimingJob` gives each run others; with ``image`` the kernel gets an image of
+    that width and height that holds them, the same at each run."""
 
     nbytes: int
     image: tuple[int, int] | None = None
@@ -54,7 +54,7 @@ class ScalarArgument:
 @dataclass(frozen=True, slots=True)
 class ConstantArgument:
     """Device memory that holds constants: ``nbytes`` from ``start`` of what the job brings, and a digest of them. ``image`` is
-    that of :class:`BufferArgument`."""
+    that of :class:`WeightsArgument`."""
 
     nbytes: int
     start: int
@@ -88,8 +88,8 @@ class Trial:
         arguments: list[list[Any]] = []
         for argument in self.arguments:
             match argument:
-                case BufferArgument(nbytes, image):
-                    arguments.append(["buffer", nbytes, *image] if image else ["buffer", nbytes])
+                case BufferArgument(nbytes):
+                    arguments.append(["buffer", nbytes])
                 case WeightsArgument(nbytes, image):
                     arguments.append(["weights", nbytes, *(image or ())])
                 case ZeroedArgument(nbytes):
@@ -118,7 +118,7 @@ class Trial:
                 case "constant":
                     arguments.append(ConstantArgument(rest[0], value, rest[1], _image(rest[2:])))
                 case "buffer":
-                    arguments.append(BufferArgument(value, _image(rest)))
+                    arguments.append(BufferArgument(value))
                 case "weights":
                     arguments.append(WeightsArgument(value, _image(rest)))
                 case "zeroed":

@@ -12,7 +12,7 @@ import numpy as np
 from mace.opencl.buffer import Buffer
 from mace.opencl.cold import ColdWeights
 from mace.opencl.context import Context
-from mace.opencl.filling import filled
+from mace.opencl.filling import filled, timed
 from mace.opencl.jobs import (
     BufferArgument,
     CompileJob,
@@ -127,9 +127,8 @@ class Workshop:
         """Seconds that all trials together take, the best of as many runs as fit the budget (at least three)."""
         self._stage(f"timing kernel {job.trials[0].kernel}")
         launches = [self._launch(program, trial, 100 * i) for i, trial in enumerate(job.trials)]
-        pattern = np.random.default_rng(0).uniform(0.5, 1.5, 1 << 16).astype(np.float32)
         for buffer in self._memory.values():
-            self.context.write(buffer, np.resize(pattern, buffer.nbytes // 4))
+            self.context.write(buffer, timed(buffer.nbytes))
         self._fill_images()
         changing = [
             (launch, index, argument.nbytes)
@@ -137,15 +136,14 @@ class Workshop:
             for index, argument in enumerate(trial.arguments)
             if isinstance(argument, WeightsArgument) and not argument.image
         ]
-        if changing:
-            self._weights.begin(job.weights, sum(nbytes for *_, nbytes in changing))
+        weights = self._weights.rounds(job.weights, [nbytes for *_, nbytes in changing])
         self.context.run(launches)
         self.context.finish()
         end = time.perf_counter() + job.budget
         best, runs = float("inf"), 0
         while runs < 3 or time.perf_counter() < end:
-            for launch, index, nbytes in changing:
-                launch.set_argument(index, self._weights.part(nbytes))
+            for (launch, index, _), part in zip(changing, next(weights), strict=True):
+                launch.set_argument(index, part)
             began = time.perf_counter()
             self.context.run(launches)
             self.context.finish()
@@ -160,9 +158,9 @@ class Workshop:
             self._images.clear()
         for index, argument in enumerate(trial.arguments):
             match argument:
-                case ZeroedArgument(nbytes):
+                case BufferArgument(nbytes) | ZeroedArgument(nbytes):
                     arguments.append(self._buffer(first + index, nbytes))
-                case BufferArgument(nbytes) | WeightsArgument(nbytes) | ConstantArgument(nbytes):
+                case WeightsArgument(nbytes) | ConstantArgument(nbytes):
                     buffer = self._buffer(first + index, nbytes)
                     if argument.image:
                         image = self.context.image(*argument.image)

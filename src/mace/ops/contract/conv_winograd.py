@@ -17,7 +17,7 @@ from mace.graph.ir import Node
 from mace.ops.contract.conv_blocked import CONV_BLOCKED, pack_weights, tile_defines, work_items
 from mace.ops.contract.conv_call import operands, output_block
 from mace.ops.contract.conv_problem import ConvProblem
-from mace.ops.contract.register_tile import TILE_CYCLES
+from mace.ops.contract.register_tile import STREAM_BYTES_PER_CYCLE, TILE_CYCLES
 from mace.ops.contract.vectors import bias_vector, blocked_tail, vector_defines
 from mace.ops.lowering import Constant, Define, KernelCall, Layout, LowerContext, Read, Scratch, Write, group_defines
 from mace.ops.packing import packer
@@ -37,8 +37,6 @@ _G = {
         ]
     ),
 }
-STREAM_BYTES_PER_CYCLE = 8
-"""Bytes per cycle and core that come from beyond the second-level cache."""
 VECTOR_CYCLES = 6
 """Cycles per vector of transformed input or sums, stored by one launch and loaded by the next."""
 LAUNCH_CYCLES, STAGE_CYCLES = 20_000, 5_000
